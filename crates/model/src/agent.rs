@@ -164,6 +164,10 @@ pub struct AgentStatus {
     pub digest: Option<Sha256Hex>,
     /// Both banks, A first.
     pub banks: Vec<BankReport>,
+    /// Lowest serial that the host accepts.
+    pub floor: u64,
+    /// Releases that failed on this host; refused without an explicit retry.
+    pub failed: Vec<Sha256Hex>,
     /// Whether this boot is still on trial.
     pub on_trial: bool,
     /// Findings of this boot: fall-backs, health checks, repairs.

@@ -4,6 +4,7 @@
 //! schema number. Promises: no I/O, no clock, no randomness; every value that crosses a file or a wire has one
 //! form, and unknown fields of newer writers are tolerated. Does not: decide anything.
 
+pub mod agent;
 mod bank;
 mod effect;
 mod event;

@@ -1,0 +1,164 @@
+//! The decision: what is to be recorded or ordered next.
+
+use std::collections::BTreeSet;
+
+use lifeboat_model::{Effect, EffectKey, EventKind, Millis, Outcome, Phase, Policy, Timestamp, World};
+
+use crate::journal::{EffectRun, EffectState, Journal, Status};
+use crate::{admit, host, pool};
+
+/// What the executor is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Append this to the journal.
+    Record(EventKind),
+    /// Append the intent to the journal, then order the effect.
+    Perform {
+        /// Which try this is, from 1.
+        attempt: u32,
+        /// What is ordered.
+        effect: Effect,
+    },
+}
+
+/// Which hosts are looked at.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// All that are in flight: needed at least now and then, since time limits pass without an event.
+    All,
+    /// Only these steps of the plan: the ones that changed ([`Journal::take_touched`]).
+    Steps(&'a BTreeSet<usize>),
+}
+
+/// Looks at the world and the journal and says what is next. Call it again with what it said applied, until it
+/// says nothing: then wait for an event, or until time has passed.
+///
+/// The policy is that of the plan; it is an argument of its own because a person may change it during a roll.
+#[must_use]
+pub fn decide(
+    world: &World,
+    journal: &Journal,
+    policy: &Policy,
+    scope: Scope<'_>,
+    now: Timestamp,
+) -> Vec<Action> {
+    if matches!(journal.status, Status::Ended(_)) || journal.started.is_none() {
+        return Vec::new();
+    }
+    let view = View { world, journal, policy, now };
+    let mut actions = pool::suspend(&view);
+    if !actions.is_empty() || !pool::suspended(&view) {
+        return actions;
+    }
+    match scope {
+        Scope::All => {
+            for &step in &journal.in_flight {
+                host::next(&view, step, &mut actions);
+            }
+        }
+        Scope::Steps(steps) => {
+            for &step in steps.intersection(&journal.in_flight) {
+                host::next(&view, step, &mut actions);
+            }
+        }
+    }
+    if actions.is_empty() {
+        pool::halt(&view, &mut actions);
+    }
+    if actions.is_empty() {
+        admit::next(&view, &mut actions);
+    }
+    if actions.is_empty() {
+        pool::finish(&view, &mut actions);
+    }
+    actions
+}
+
+/// Everything a decision may look at.
+pub(crate) struct View<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) journal: &'a Journal,
+    pub(crate) policy: &'a Policy,
+    pub(crate) now: Timestamp,
+}
+
+/// How an effect that is wanted stands.
+pub(crate) enum Want {
+    /// Order it, or record its end: see the action.
+    Act(Action),
+    /// It is under way, or its next try is not due.
+    Wait,
+    /// It is done.
+    Done,
+    /// It failed for good.
+    GaveUp {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl View<'_> {
+    /// Whether the roll keeps its hands off everything that can still be left undone, and why.
+    pub(crate) fn held(&self) -> Option<String> {
+        match self.journal.status {
+            Status::Paused => return Some("the roll is paused".to_owned()),
+            Status::Running | Status::Aborting | Status::Ended(_) => {}
+        }
+        let coordinator = self.world.coordinator()?;
+        let down = self.world.host(coordinator).is_some_and(|host| !host.reachable);
+        let ours =
+            self.journal.host(coordinator).is_some_and(|run| run.past_no_return() && run.phase.in_flight());
+        (down && !ours)
+            .then(|| format!("coordinator {coordinator} does not answer; nothing is begun without it"))
+    }
+
+    /// The roll begins no further host and takes back those that can be taken back.
+    pub(crate) fn retreating(&self) -> bool {
+        self.journal.halted.is_some() || self.journal.status == Status::Aborting
+    }
+
+    /// What to do about an effect that is wanted. `limit` is the time one try may take.
+    pub(crate) fn want(&self, effect: &Effect, limit: Millis) -> Want {
+        let Some(run) = self.journal.effect(effect) else {
+            return Want::Act(Action::Perform { attempt: 1, effect: effect.clone() });
+        };
+        match &run.state {
+            EffectState::Done => Want::Done,
+            // The intent's own words are ordered again: they hold the original values.
+            EffectState::Open { interrupted: true } => {
+                Want::Act(Action::Perform { attempt: run.attempt, effect: run.effect.clone() })
+            }
+            EffectState::Open { interrupted: false } => self.wait(run, limit),
+            EffectState::Failed { reason, retriable } => {
+                if !retriable || run.attempt >= self.policy.attempts {
+                    let tries = if run.attempt > 1 {
+                        format!(" (tried {} times)", run.attempt)
+                    } else {
+                        String::new()
+                    };
+                    Want::GaveUp { reason: format!("{}: {reason}{tries}", run.effect) }
+                } else if self.now.since(run.since) >= self.policy.retry_delay {
+                    Want::Act(Action::Perform { attempt: run.attempt + 1, effect: effect.clone() })
+                } else {
+                    Want::Wait
+                }
+            }
+        }
+    }
+
+    fn wait(&self, run: &EffectRun, limit: Millis) -> Want {
+        if self.now.since(run.since) <= limit {
+            return Want::Wait;
+        }
+        let reason = format!("no answer within {limit}");
+        Want::Act(record_outcome(run.effect.key(), Outcome::Failed { reason, retriable: false }))
+    }
+}
+
+pub(crate) fn record_outcome(key: EffectKey, outcome: Outcome) -> Action {
+    Action::Record(EventKind::Outcome { key, outcome })
+}
+
+pub(crate) fn record_phase(host: &lifeboat_model::HostId, phase: Phase) -> Action {
+    Action::Record(EventKind::HostPhase { host: host.clone(), phase })
+}

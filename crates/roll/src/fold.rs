@@ -1,0 +1,338 @@
+//! Applying one event to the state of a roll.
+
+use lifeboat_model::{
+    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, HostId, IllegalPhase, OperatorVerb, Outcome, Phase,
+    RollEnd, Timestamp,
+};
+use thiserror::Error;
+
+use crate::journal::{EffectRun, EffectState, HostRun, Journal, Status, Suspension};
+
+/// Why an event cannot follow the ones before it. The journal is damaged, or was written by a faulty program.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FoldError {
+    /// A gap or a repetition.
+    #[error("event {found} follows event {last}; {} was expected", last + 1)]
+    Sequence {
+        /// Position of the event before.
+        last: u64,
+        /// Position of this one.
+        found: u64,
+    },
+    /// A controller that had been replaced wrote again.
+    #[error("event {seq} was written with fencing number {found}, after one with {last}")]
+    Fence {
+        /// Position of the event.
+        seq: u64,
+        /// Number of the event before.
+        last: u64,
+        /// Number of this one.
+        found: u64,
+    },
+    /// A newer program wrote it.
+    #[error("event {seq} has form {found}; this program reads up to {EVENT_SCHEMA}: use a newer lifeboat")]
+    Schema {
+        /// Position of the event.
+        seq: u64,
+        /// Its form.
+        found: u32,
+    },
+    /// The first event is not the start, or the start is repeated, or names another plan.
+    #[error("event {seq}: {reason}")]
+    Start {
+        /// Position of the event.
+        seq: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A host that the plan has no step for.
+    #[error("event {seq} is about host {host}, for which the plan has no step")]
+    UnknownHost {
+        /// Position of the event.
+        seq: u64,
+        /// The host.
+        host: HostId,
+    },
+    /// An outcome without an intent.
+    #[error("event {seq} is the outcome of {key}, which was not open")]
+    NotOpen {
+        /// Position of the event.
+        seq: u64,
+        /// The effect.
+        key: EffectKey,
+    },
+    /// A transition that the table does not have.
+    #[error("event {seq}, host {host}")]
+    Phase {
+        /// Position of the event.
+        seq: u64,
+        /// The host.
+        host: HostId,
+        /// The transition.
+        #[source]
+        source: IllegalPhase,
+    },
+}
+
+impl Journal {
+    /// Takes an event over.
+    ///
+    /// # Errors
+    /// [`FoldError`] if it cannot follow the ones before; the state is unchanged then.
+    pub fn apply(&mut self, event: &Event) -> Result<(), FoldError> {
+        let seq = event.seq;
+        if seq != self.last_seq + 1 {
+            return Err(FoldError::Sequence { last: self.last_seq, found: seq });
+        }
+        if event.schema > EVENT_SCHEMA {
+            return Err(FoldError::Schema { seq, found: event.schema });
+        }
+        if event.fence < self.fence {
+            return Err(FoldError::Fence { seq, last: self.fence, found: event.fence });
+        }
+        let starts = matches!(event.what, EventKind::RollStarted { .. });
+        if starts != self.started.is_none() {
+            let reason = if starts { "the roll was started before" } else { "the roll was not started" };
+            return Err(FoldError::Start { seq, reason: reason.to_owned() });
+        }
+        self.apply_kind(event)?;
+        self.last_seq = seq;
+        self.fence = event.fence;
+        self.last_at = event.at;
+        Ok(())
+    }
+
+    fn apply_kind(&mut self, event: &Event) -> Result<(), FoldError> {
+        let (seq, at) = (event.seq, event.at);
+        match &event.what {
+            EventKind::RollStarted { plan, pool, .. } => {
+                if *plan != self.plan_hash || *pool != self.plan.pool {
+                    let reason = format!("it carries out plan {} of pool {pool}, not this one", plan.short());
+                    return Err(FoldError::Start { seq, reason });
+                }
+                self.started = Some(at);
+            }
+            EventKind::ControllerStarted { holder } => {
+                self.holder = Some(holder.clone());
+                self.interrupt();
+            }
+            EventKind::Intent { key, attempt, effect } => {
+                let state = EffectState::Open { interrupted: false };
+                let run = EffectRun { effect: effect.clone(), attempt: *attempt, since: at, state };
+                self.apply_intent(seq, key, run)?;
+            }
+            EventKind::Outcome { key, outcome } => self.apply_outcome(seq, at, key, outcome)?,
+            EventKind::HostPhase { host, phase } => self.apply_phase(seq, at, host, phase)?,
+            EventKind::Halted { reason } => self.halted = Some(reason.clone()),
+            EventKind::Operator { verb, .. } => self.apply_verb(seq, verb)?,
+            EventKind::RollEnded { end } => self.status = Status::Ended(end.clone()),
+            EventKind::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn interrupt(&mut self) {
+        let of_hosts = self.hosts.iter_mut().flat_map(|run| run.effects.values_mut());
+        for run in of_hosts.chain(self.pool_effects.values_mut()) {
+            if run.state == (EffectState::Open { interrupted: false }) {
+                run.state = EffectState::Open { interrupted: true };
+            }
+        }
+        self.touched.extend(self.in_flight.iter().copied());
+    }
+
+    fn apply_intent(&mut self, seq: u64, key: &EffectKey, run: EffectRun) -> Result<(), FoldError> {
+        match &run.effect {
+            Effect::SuspendFeature { feature, original } => {
+                if !self.suspensions.iter().any(|s| s.feature == *feature && !s.restored) {
+                    let (feature, original) = (*feature, original.clone());
+                    self.suspensions.push(Suspension {
+                        feature,
+                        original,
+                        since: run.since,
+                        restored: false,
+                    });
+                }
+            }
+            Effect::Install { host, bank, .. } => self.run_mut(seq, host)?.bank = Some(*bank),
+            Effect::RebootInto { host, bank, boot_id_before } => {
+                let host = self.run_mut(seq, host)?;
+                host.bank = Some(*bank);
+                host.boot_id_before = Some(boot_id_before.clone());
+            }
+            Effect::RestoreFeature { .. }
+            | Effect::CheckHost { .. }
+            | Effect::SaveState { .. }
+            | Effect::EnterMaintenance { .. }
+            | Effect::LeaveMaintenance { .. }
+            | Effect::Migrate { .. }
+            | Effect::Stage { .. } => {}
+        }
+        match run.effect.host().cloned() {
+            Some(host) => {
+                self.run_mut(seq, &host)?.effects.insert(key.clone(), run);
+            }
+            None => {
+                self.pool_effects.insert(key.clone(), run);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_outcome(
+        &mut self,
+        seq: u64,
+        at: Timestamp,
+        key: &EffectKey,
+        outcome: &Outcome,
+    ) -> Result<(), FoldError> {
+        let not_open = || FoldError::NotOpen { seq, key: key.clone() };
+        let host = key.0.split_once('/').and_then(|(host, _)| HostId::new(host).ok());
+        let step = host.and_then(|host| self.index.get(&host).copied());
+        let effects = match step.and_then(|step| self.hosts.get_mut(step)) {
+            Some(run) if run.effects.contains_key(key) => &mut run.effects,
+            Some(_) | None => &mut self.pool_effects,
+        };
+        let run = effects.get_mut(key).ok_or_else(not_open)?;
+        if !matches!(run.state, EffectState::Open { .. }) {
+            return Err(not_open());
+        }
+        run.since = at;
+        run.state = match outcome {
+            Outcome::Done { .. } => EffectState::Done,
+            Outcome::Failed { reason, retriable } => {
+                EffectState::Failed { reason: reason.clone(), retriable: *retriable }
+            }
+        };
+        if let (Effect::RestoreFeature { feature, .. }, EffectState::Done) = (&run.effect, &run.state) {
+            let feature = *feature;
+            for suspension in self.suspensions.iter_mut().filter(|s| s.feature == feature) {
+                suspension.restored = true;
+            }
+        }
+        self.touched.extend(step);
+        Ok(())
+    }
+
+    fn apply_phase(
+        &mut self,
+        seq: u64,
+        at: Timestamp,
+        host: &HostId,
+        phase: &Phase,
+    ) -> Result<(), FoldError> {
+        let unknown = || FoldError::UnknownHost { seq, host: host.clone() };
+        let step = self.index.get(host).copied().ok_or_else(unknown)?;
+        let run = self.hosts.get_mut(step).ok_or_else(unknown)?;
+        let before = run.phase.clone();
+        before.check_next(phase).map_err(|source| FoldError::Phase { seq, host: host.clone(), source })?;
+        run.phase = phase.clone();
+        run.since = at;
+        if !phase.in_flight() {
+            run.effects.clear();
+            run.boot_id_before = None;
+        }
+        if matches!(phase, Phase::Admitted) {
+            run.bank = None;
+        }
+        self.touched.insert(step);
+        self.count(step, &before, phase, at);
+        Ok(())
+    }
+
+    /// Keeps the counters and sets that make questions quick.
+    fn count(&mut self, step: usize, before: &Phase, after: &Phase, at: Timestamp) {
+        let links = std::sync::Arc::clone(&self.links);
+        let links = links.get(step);
+        if matches!(after, Phase::Pending) {
+            self.pending.insert(step);
+        } else {
+            self.pending.remove(&step);
+        }
+        if before.in_flight() != after.in_flight() {
+            let entered = after.in_flight();
+            if entered {
+                self.in_flight.insert(step);
+            } else {
+                self.in_flight.remove(&step);
+            }
+            for &target in links.iter().flat_map(|links| &links.old_targets) {
+                if let Some(count) = self.incoming.get_mut(target) {
+                    *count = if entered { *count + 1 } else { count.saturating_sub(1) };
+                }
+            }
+        }
+        if matches!(after, Phase::Committed) {
+            self.committed += 1;
+            self.first_committed.get_or_insert(at);
+            for &waiter in links.iter().flat_map(|links| &links.before) {
+                if let Some(unmet) = self.unmet.get_mut(waiter) {
+                    *unmet = unmet.saturating_sub(1);
+                }
+            }
+        }
+        if after.is_failure() {
+            self.failures += 1;
+        }
+    }
+
+    fn apply_verb(&mut self, seq: u64, verb: &OperatorVerb) -> Result<(), FoldError> {
+        match verb {
+            OperatorVerb::Pause => {
+                if self.status == Status::Running {
+                    self.status = Status::Paused;
+                }
+            }
+            OperatorVerb::Resume => self.reopen(),
+            OperatorVerb::Abort => {
+                if matches!(self.status, Status::Ended(RollEnd::Stopped { .. })) {
+                    self.reopen();
+                }
+                if !matches!(self.status, Status::Ended(_)) {
+                    self.status = Status::Aborting;
+                }
+            }
+            OperatorVerb::Retry { host } => {
+                self.reopen();
+                let step = self.index.get(host).copied();
+                let run = self.run_mut(seq, host)?;
+                run.retry = true;
+                run.skip = false;
+                if !run.phase.in_flight() && !matches!(run.phase, Phase::Committed) {
+                    run.phase = Phase::Pending;
+                    run.effects.clear();
+                    self.pending.extend(step);
+                }
+            }
+            OperatorVerb::Skip { host } => {
+                self.reopen();
+                self.run_mut(seq, host)?.skip = true;
+            }
+        }
+        self.touched.extend(self.in_flight.iter().copied());
+        Ok(())
+    }
+
+    /// Takes a paused or stopped roll up again. What was restored at the stop is to be suspended anew.
+    fn reopen(&mut self) {
+        if let Status::Ended(RollEnd::Stopped { .. }) = self.status {
+            self.suspensions.retain(|suspension| !suspension.restored);
+            self.pool_effects.clear();
+        }
+        let may = matches!(self.status, Status::Paused | Status::Ended(RollEnd::Stopped { .. }));
+        if may {
+            self.status = Status::Running;
+        }
+        if !matches!(self.status, Status::Ended(_)) {
+            self.halted = None;
+            self.failures = 0;
+        }
+    }
+
+    fn run_mut(&mut self, seq: u64, host: &HostId) -> Result<&mut HostRun, FoldError> {
+        let unknown = || FoldError::UnknownHost { seq, host: host.clone() };
+        let step = self.index.get(host).copied().ok_or_else(unknown)?;
+        self.touched.insert(step);
+        self.hosts.get_mut(step).ok_or_else(unknown)
+    }
+}

@@ -1,0 +1,308 @@
+//! The next step of one host on its way.
+
+use lifeboat_model::{Bank, BankState, Effect, GuestView, HostView, Move, Phase};
+
+use crate::decide::{Action, View, Want, record_phase};
+use crate::journal::{EffectRun, EffectState, HostRun};
+use crate::reboot;
+
+/// Says what is next for the host of this step.
+pub(crate) fn next(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
+    let Some(run) = view.journal.hosts.get(step) else { return };
+    let Some(host) = view.world.host(&run.host) else {
+        let reason = "it is no longer in the pool; look for it, then make a new plan".to_owned();
+        return actions.push(record_phase(&run.host, Phase::NeedsYou { reason }));
+    };
+    if let Phase::Leaving { exit } = &run.phase {
+        return leave(view, run, host, exit, actions);
+    }
+    if !run.past_no_return() {
+        if view.retreating() || run.skip {
+            return retreat(view, run, actions);
+        }
+        if view.held().is_some() {
+            return expire(view, run, actions);
+        }
+    }
+    match &run.phase {
+        Phase::Admitted => admitted(view, run, host, actions),
+        Phase::Checked => {
+            let effect = Effect::SaveState { host: run.host.clone() };
+            walk(view, run, &effect, view.policy.timeouts.step, Phase::StateSaved, actions);
+        }
+        Phase::StateSaved => drain(view, step, run, host, actions),
+        Phase::Drained => {
+            let effect = Effect::Stage { host: run.host.clone(), release: view.journal.plan.target.clone() };
+            guarded(view, run, &effect, view.policy.timeouts.stage, Phase::Staged, actions);
+        }
+        Phase::Staged => install(view, run, host, actions),
+        Phase::Installed => reboot::order(view, run, host, actions),
+        Phase::Rebooted => reboot::judge(view, run, host, actions),
+        Phase::Verified => {
+            let effect = Effect::LeaveMaintenance { host: run.host.clone() };
+            match view.want(&effect, view.policy.timeouts.step) {
+                Want::Act(action) => actions.push(action),
+                Want::Wait => {}
+                Want::Done => actions.push(record_phase(&run.host, Phase::Committed)),
+                Want::GaveUp { reason } => {
+                    needs_you(run, &reason, "let it leave maintenance by hand", actions);
+                }
+            }
+        }
+        Phase::Pending
+        | Phase::Committed
+        | Phase::Leaving { .. }
+        | Phase::RolledBack { .. }
+        | Phase::Failed { .. }
+        | Phase::Skipped { .. }
+        | Phase::NeedsYou { .. } => {}
+    }
+}
+
+fn admitted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
+    let target = &view.journal.plan.target;
+    if host.running == Some(target.digest)
+        && host.active.is_some_and(|bank| host.bank(bank).state == BankState::Good)
+    {
+        let exit = Box::new(Phase::Skipped { reason: format!("it runs {} already", target.version) });
+        return actions.push(record_phase(&run.host, Phase::Leaving { exit }));
+    }
+    if let Some(reason) = unfit(view, run, host) {
+        return fail(run, reason, actions);
+    }
+    let release = view.journal.plan.target.clone();
+    let effect = Effect::CheckHost { host: run.host.clone(), release, retry: run.retry };
+    walk(view, run, &effect, view.policy.timeouts.step, Phase::Checked, actions);
+}
+
+/// What the world itself tells against beginning with this host.
+fn unfit(view: &View<'_>, run: &HostRun, host: &HostView) -> Option<String> {
+    let target = &view.journal.plan.target;
+    if !host.reachable {
+        return Some("it does not answer; nothing was changed".to_owned());
+    }
+    let Some(active) = host.active else {
+        return Some("it does not say which bank it runs from; nothing was changed".to_owned());
+    };
+    if !run.retry && host.failed_releases.contains(&target.digest) {
+        return Some(format!(
+            "release {} failed on this host before; order `roll resume --retry {}` to try it again",
+            target.version, run.host
+        ));
+    }
+    // The fall-back is never recycled while the active bank is unproven (I-25, I-26).
+    let state = host.bank(active).state;
+    (state != BankState::Good).then(|| {
+        format!("its active bank {active} is {state}, not good: the other bank is its only way back and is not written")
+    })
+}
+
+/// Orders an effect and enters the next phase when it is done.
+fn walk(
+    view: &View<'_>,
+    run: &HostRun,
+    effect: &Effect,
+    limit: lifeboat_model::Millis,
+    next: Phase,
+    actions: &mut Vec<Action>,
+) {
+    match view.want(effect, limit) {
+        Want::Act(action) => actions.push(action),
+        Want::Wait => {}
+        Want::Done => actions.push(record_phase(&run.host, next)),
+        Want::GaveUp { reason } => fail(run, reason, actions),
+    }
+}
+
+/// As [`walk`], for steps during which no guest may run on the host.
+fn guarded(
+    view: &View<'_>,
+    run: &HostRun,
+    effect: &Effect,
+    limit: lifeboat_model::Millis,
+    next: Phase,
+    actions: &mut Vec<Action>,
+) {
+    match intruder(view, run) {
+        Some(reason) if run.open().next().is_none() => leave_for_you(run, reason, actions),
+        Some(_) => {}
+        None => walk(view, run, effect, limit, next, actions),
+    }
+}
+
+/// A guest that runs on a host that was drained (I-23).
+pub(crate) fn intruder(view: &View<'_>, run: &HostRun) -> Option<String> {
+    let guest = view.world.running_on(&run.host).next()?;
+    Some(format!(
+        "guest {} runs on it although it was drained; move it away, then order `roll resume --retry {}`",
+        guest.id, run.host
+    ))
+}
+
+fn install(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
+    let bank = run.bank.or(host.active.map(Bank::other));
+    let Some(bank) = bank.filter(|bank| host.active != Some(*bank)) else {
+        return fail(run, "it does not say which bank it runs from; no bank was written".to_owned(), actions);
+    };
+    let release = view.journal.plan.target.clone();
+    let effect = Effect::Install { host: run.host.clone(), release, bank, retry: run.retry };
+    guarded(view, run, &effect, view.policy.timeouts.install, Phase::Installed, actions);
+}
+
+/// Maintenance first, so that nothing new comes; then every running guest to where the plan says.
+fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
+    let enter = Effect::EnterMaintenance { host: run.host.clone() };
+    match view.want(&enter, view.policy.timeouts.step) {
+        Want::Act(action) => return actions.push(action),
+        Want::Wait => return,
+        Want::GaveUp { reason } => return fail(run, reason, actions),
+        Want::Done => {}
+    }
+    if let (false, Some(entered)) = (host.maintenance, view.journal.effect(&enter)) {
+        match again(view, entered, enter, "it was taken out of maintenance") {
+            Want::Act(action) => actions.push(action),
+            Want::GaveUp { reason } => fail(run, reason, actions),
+            Want::Wait | Want::Done => {}
+        }
+        return;
+    }
+    let moves = view.journal.plan.steps.get(step).map_or(&[][..], |step| &step.moves);
+    let lanes = usize::try_from(view.policy.migrations_per_host).unwrap_or(usize::MAX);
+    let mut open = run.open().count();
+    let mut left = 0_usize;
+    let mut problem = None;
+    for guest in view.world.running_on(&run.host) {
+        left += 1;
+        match move_guest(view, guest, moves) {
+            Ok(Want::Act(Action::Perform { attempt, effect })) => {
+                if open < lanes && problem.is_none() {
+                    open += 1;
+                    actions.push(Action::Perform { attempt, effect });
+                }
+            }
+            Ok(Want::Act(Action::Record(event))) => actions.push(Action::Record(event)),
+            Ok(Want::Wait | Want::Done) => {}
+            Ok(Want::GaveUp { reason }) | Err(reason) => {
+                problem.get_or_insert(reason);
+            }
+        }
+    }
+    if let Some(reason) = problem {
+        actions.retain(|action| matches!(action, Action::Record(_)));
+        if actions.is_empty() && run.open().next().is_none() {
+            leave_for_you(run, reason, actions);
+        }
+    } else if left == 0 && run.open().next().is_none() {
+        actions.push(record_phase(&run.host, Phase::Drained));
+    }
+}
+
+fn move_guest(view: &View<'_>, guest: &GuestView, moves: &[Move]) -> Result<Want, String> {
+    let planned = moves.iter().find(|planned| planned.guest == guest.id).ok_or_else(|| {
+        format!(
+            "guest {} has no target in the plan (it came after the plan was made); \
+             move it away or make a new plan",
+            guest.id
+        )
+    })?;
+    let effect =
+        Effect::Migrate { guest: guest.id.clone(), from: guest.host.clone(), to: planned.to.clone() };
+    let ready = view.world.host(&planned.to).is_some_and(|to| to.reachable && !to.maintenance);
+    let running =
+        view.journal.effect(&effect).is_some_and(|run| run.state == EffectState::Open { interrupted: false });
+    if !ready && !running {
+        return Err(format!(
+            "guest {} has nowhere to go: {} is not reachable or is in maintenance",
+            guest.id, planned.to
+        ));
+    }
+    let want = view.want(&effect, view.policy.timeouts.migrate);
+    if let (Want::Done, Some(run)) = (&want, view.journal.effect(&effect)) {
+        return Ok(again(view, run, effect, "it came back"));
+    }
+    Ok(want)
+}
+
+/// An effect that was done, and is not so any more: somebody else has a hand in it.
+fn again(view: &View<'_>, run: &EffectRun, effect: Effect, what: &str) -> Want {
+    if view.now.since(run.since) < view.policy.retry_delay {
+        Want::Wait
+    } else if run.attempt < view.policy.attempts {
+        Want::Act(Action::Perform { attempt: run.attempt + 1, effect })
+    } else {
+        let reason = format!("{effect}: {what} {} times; somebody or something else moves it", run.attempt);
+        Want::GaveUp { reason }
+    }
+}
+
+/// Takes a host back that has not passed its point of no return.
+fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
+    expire(view, run, actions);
+    if !actions.is_empty() || run.open().next().is_some() {
+        return;
+    }
+    let exit = if run.skip {
+        Phase::Skipped { reason: "left out by a person's order".to_owned() }
+    } else if view.journal.status == crate::journal::Status::Aborting {
+        Phase::Skipped { reason: "the roll was aborted before its point of no return".to_owned() }
+    } else {
+        Phase::Pending
+    };
+    actions.push(record_phase(&run.host, Phase::Leaving { exit: Box::new(exit) }));
+}
+
+/// Records the end of effects whose time is over, and orders nothing.
+fn expire(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
+    for open in run.open() {
+        let limits = &view.policy.timeouts;
+        let limit = match open.effect {
+            Effect::Migrate { .. } => limits.migrate,
+            Effect::Stage { .. } => limits.stage,
+            Effect::Install { .. } => limits.install,
+            Effect::RebootInto { .. } => limits.reboot,
+            Effect::SuspendFeature { .. }
+            | Effect::RestoreFeature { .. }
+            | Effect::CheckHost { .. }
+            | Effect::SaveState { .. }
+            | Effect::EnterMaintenance { .. }
+            | Effect::LeaveMaintenance { .. } => limits.step,
+        };
+        if let Want::Act(action @ Action::Record(_)) = view.want(&open.effect, limit) {
+            actions.push(action);
+        }
+    }
+}
+
+/// Gives the host back to the pool, then lets it take its last phase.
+fn leave(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions: &mut Vec<Action>) {
+    let enter = Effect::EnterMaintenance { host: run.host.clone() };
+    let entered = view.journal.effect(&enter).is_some() || host.maintenance;
+    if !entered {
+        return actions.push(record_phase(&run.host, exit.clone()));
+    }
+    let effect = Effect::LeaveMaintenance { host: run.host.clone() };
+    match view.want(&effect, view.policy.timeouts.step) {
+        Want::Act(action) => actions.push(action),
+        Want::Wait => {}
+        Want::Done => actions.push(record_phase(&run.host, exit.clone())),
+        Want::GaveUp { reason } => {
+            let before = exit.reason().map(|reason| format!("{reason}; ")).unwrap_or_default();
+            needs_you(run, &format!("{before}{reason}"), "let it leave maintenance by hand", actions);
+        }
+    }
+}
+
+pub(crate) fn fail(run: &HostRun, reason: String, actions: &mut Vec<Action>) {
+    let exit = Box::new(Phase::Failed { reason });
+    actions.push(record_phase(&run.host, Phase::Leaving { exit }));
+}
+
+fn leave_for_you(run: &HostRun, reason: String, actions: &mut Vec<Action>) {
+    let exit = Box::new(Phase::NeedsYou { reason });
+    actions.push(record_phase(&run.host, Phase::Leaving { exit }));
+}
+
+pub(crate) fn needs_you(run: &HostRun, reason: &str, remedy: &str, actions: &mut Vec<Action>) {
+    let reason = format!("{reason}; {remedy}");
+    actions.push(record_phase(&run.host, Phase::NeedsYou { reason }));
+}

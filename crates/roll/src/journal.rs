@@ -1,0 +1,302 @@
+//! The state of a roll: a fold of its events.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use lifeboat_model::{
+    Bank, Effect, EffectKey, FeatureKind, HostId, Phase, Plan, RollEnd, Sha256Hex, Timestamp,
+};
+
+/// How an effect stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EffectState {
+    /// Ordered, not ended.
+    Open {
+        /// The controller that ordered it is gone: look at the world and order it again.
+        interrupted: bool,
+    },
+    /// Ended well.
+    Done,
+    /// Ended badly.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether another try may help.
+        retriable: bool,
+    },
+}
+
+/// One effect of this roll, with all its tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectRun {
+    /// What was ordered, as the intent has it.
+    pub effect: Effect,
+    /// The latest try, from 1.
+    pub attempt: u32,
+    /// When it entered its state.
+    pub since: Timestamp,
+    /// How it stands.
+    pub state: EffectState,
+}
+
+/// One host in this roll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRun {
+    /// The host.
+    pub host: HostId,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
+    /// A person ordered another try, also of a release that failed here.
+    pub retry: bool,
+    /// A person ordered to leave it out.
+    pub skip: bool,
+    /// The bank that is written and tried, once that was decided.
+    pub bank: Option<Bank>,
+    /// The boot that ended with the order to reboot.
+    pub boot_id_before: Option<String>,
+    /// Its effects since it was admitted.
+    pub effects: BTreeMap<EffectKey, EffectRun>,
+}
+
+/// A feature that this roll switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspension {
+    /// Which one.
+    pub feature: FeatureKind,
+    /// The value it had when the intent was written.
+    pub original: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// It has its value again.
+    pub restored: bool,
+}
+
+/// Where the roll as a whole stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It goes on.
+    Running,
+    /// A person ordered a pause.
+    Paused,
+    /// A person ordered the end; what can be undone is being undone.
+    Aborting,
+    /// It has ended. [`RollEnd::Stopped`] can be taken up again.
+    Ended(RollEnd),
+}
+
+/// What the plan says of one step, prepared for quick questions.
+#[derive(Debug, Clone)]
+pub(crate) struct StepLinks {
+    /// Steps that must be committed before this one may begin: they take its guests.
+    pub(crate) after: Vec<usize>,
+    /// Steps that wait for this one.
+    pub(crate) before: Vec<usize>,
+    /// Steps whose hosts take guests of this one while they are still old.
+    pub(crate) old_targets: Vec<usize>,
+}
+
+/// A roll as its events tell it.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) plan_hash: Sha256Hex,
+    pub(crate) index: BTreeMap<HostId, usize>,
+    pub(crate) links: Arc<Vec<StepLinks>>,
+    pub(crate) hosts: Vec<HostRun>,
+    pub(crate) unmet: Vec<usize>,
+    pub(crate) incoming: Vec<usize>,
+    pub(crate) status: Status,
+    pub(crate) halted: Option<String>,
+    pub(crate) failures: u32,
+    pub(crate) committed: usize,
+    pub(crate) first_committed: Option<Timestamp>,
+    pub(crate) in_flight: BTreeSet<usize>,
+    pub(crate) pending: BTreeSet<usize>,
+    pub(crate) pool_effects: BTreeMap<EffectKey, EffectRun>,
+    pub(crate) suspensions: Vec<Suspension>,
+    pub(crate) last_seq: u64,
+    pub(crate) fence: u64,
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) last_at: Timestamp,
+    pub(crate) holder: Option<String>,
+    pub(crate) touched: BTreeSet<usize>,
+}
+
+impl Journal {
+    /// A roll before its first event.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, plan_hash: Sha256Hex) -> Self {
+        let index: BTreeMap<HostId, usize> =
+            plan.steps.iter().enumerate().map(|(at, step)| (step.host.clone(), at)).collect();
+        let links = link(&plan, &index);
+        let unmet = links.iter().map(|step| step.after.len()).collect();
+        let hosts = plan.steps.iter().map(|step| HostRun::new(step.host.clone())).collect();
+        Self {
+            plan_hash,
+            incoming: vec![0; links.len()],
+            unmet,
+            hosts,
+            status: Status::Running,
+            halted: None,
+            failures: 0,
+            committed: 0,
+            first_committed: None,
+            in_flight: BTreeSet::new(),
+            pending: (0..links.len()).collect(),
+            pool_effects: BTreeMap::new(),
+            suspensions: Vec::new(),
+            last_seq: 0,
+            fence: 0,
+            started: None,
+            last_at: Timestamp(0),
+            holder: None,
+            touched: BTreeSet::new(),
+            links: Arc::new(links),
+            index,
+            plan,
+        }
+    }
+
+    /// The plan that is carried out.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Where the roll as a whole stands.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Why no further host is started, after a failure.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    /// The hosts in the order of the plan.
+    pub fn hosts(&self) -> &[HostRun] {
+        &self.hosts
+    }
+
+    /// One host; `None` if the plan has no step for it.
+    pub fn host(&self, id: &HostId) -> Option<&HostRun> {
+        self.index.get(id).and_then(|&at| self.hosts.get(at))
+    }
+
+    /// Hosts that are out of service or about to be.
+    pub fn in_flight(&self) -> impl Iterator<Item = &HostRun> {
+        self.in_flight.iter().filter_map(|&at| self.hosts.get(at))
+    }
+
+    /// How many hosts came to the end that everybody wants.
+    pub fn committed(&self) -> usize {
+        self.committed
+    }
+
+    /// Features that this roll switched off, in that order.
+    pub fn suspensions(&self) -> &[Suspension] {
+        &self.suspensions
+    }
+
+    /// Position of the last event.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// When the first event was written.
+    pub fn started(&self) -> Option<Timestamp> {
+        self.started
+    }
+
+    /// When the last event was written.
+    pub fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// The controller that took the roll up last.
+    pub fn holder(&self) -> Option<&str> {
+        self.holder.as_deref()
+    }
+
+    /// Fencing number of that controller.
+    pub fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// Tells that something is seen anew of this host, so that the next narrow look includes it.
+    pub fn touch(&mut self, host: &HostId) {
+        if let Some(&at) = self.index.get(host) {
+            self.touched.insert(at);
+        }
+    }
+
+    /// Hosts that changed since the last call. A narrow [`crate::Scope`] for [`crate::decide`].
+    pub fn take_touched(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// One effect of a host or of the pool.
+    pub(crate) fn effect(&self, effect: &Effect) -> Option<&EffectRun> {
+        let key = effect.key();
+        match effect.host() {
+            Some(host) => self.host(host).and_then(|run| run.effects.get(&key)),
+            None => self.pool_effects.get(&key),
+        }
+    }
+}
+
+impl HostRun {
+    pub(crate) fn new(host: HostId) -> Self {
+        Self {
+            host,
+            phase: Phase::Pending,
+            since: Timestamp(0),
+            retry: false,
+            skip: false,
+            bank: None,
+            boot_id_before: None,
+            effects: BTreeMap::new(),
+        }
+    }
+
+    /// The order to reboot was given: from here the host goes forward.
+    #[must_use]
+    pub fn past_no_return(&self) -> bool {
+        let ordered = self.effects.values().any(|run| {
+            matches!(run.effect, Effect::RebootInto { .. })
+                && !matches!(run.state, EffectState::Failed { .. })
+        });
+        ordered || matches!(self.phase, Phase::Rebooted | Phase::Verified)
+    }
+
+    /// Effects that were ordered by a living controller and have not ended.
+    pub fn open(&self) -> impl Iterator<Item = &EffectRun> {
+        self.effects.values().filter(|run| run.state == EffectState::Open { interrupted: false })
+    }
+}
+
+fn link(plan: &Plan, index: &BTreeMap<HostId, usize>) -> Vec<StepLinks> {
+    let mut links: Vec<StepLinks> = plan
+        .steps
+        .iter()
+        .map(|_| StepLinks { after: Vec::new(), before: Vec::new(), old_targets: Vec::new() })
+        .collect();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let targets: BTreeSet<usize> =
+            step.moves.iter().filter_map(|guest| index.get(&guest.to).copied()).collect();
+        for target in targets {
+            if target < at {
+                if let Some(entry) = links.get_mut(at) {
+                    entry.after.push(target);
+                }
+                if let Some(entry) = links.get_mut(target) {
+                    entry.before.push(at);
+                }
+            } else if let Some(entry) = links.get_mut(at) {
+                entry.old_targets.push(target);
+            }
+        }
+    }
+    links
+}

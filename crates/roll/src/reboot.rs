@@ -1,0 +1,120 @@
+//! The point of no return, and the judgement after it.
+
+use lifeboat_model::{Bank, BankState, Effect, HostView, Phase};
+
+use crate::decide::{Action, View, Want, record_phase};
+use crate::host::{fail, intruder, needs_you};
+use crate::journal::HostRun;
+
+/// Orders the reboot into the bank that was written. Never with a guest on the host (I-23).
+pub(crate) fn order(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
+    let ordered = run.effects.values().find(|done| matches!(done.effect, Effect::RebootInto { .. }));
+    let effect = if let Some(ordered) = ordered {
+        // After a crash the order is repeated in its own words: the boot that it was to end may be over.
+        ordered.effect.clone()
+    } else {
+        if let Some(reason) = intruder(view, run) {
+            let exit = Box::new(Phase::NeedsYou { reason });
+            return actions.push(record_phase(&run.host, Phase::Leaving { exit }));
+        }
+        let (Some(bank), Some(boot_id_before)) = (run.bank, host.boot_id.clone()) else {
+            return fail(
+                run,
+                "it does not tell the identity of its boot; it was not rebooted".to_owned(),
+                actions,
+            );
+        };
+        if host.active == Some(bank) {
+            return fail(run, format!("it runs from bank {bank} already; it was not rebooted"), actions);
+        }
+        Effect::RebootInto { host: run.host.clone(), bank, boot_id_before }
+    };
+    match view.want(&effect, view.policy.timeouts.reboot) {
+        Want::Act(action) => actions.push(action),
+        Want::Wait => {}
+        Want::Done => actions.push(record_phase(&run.host, Phase::Rebooted)),
+        Want::GaveUp { reason } => {
+            let same = host.boot_id.as_ref() == run.boot_id_before.as_ref() && host.reachable;
+            if same {
+                fail(run, reason, actions);
+            } else {
+                // Whatever was answered: it did reboot, so it is judged by what it runs.
+                actions.push(record_phase(&run.host, Phase::Rebooted));
+            }
+        }
+    }
+}
+
+/// What the world says of a host that was told to reboot.
+pub(crate) enum Judgement {
+    /// Too early to tell, and what is missing.
+    Wait(String),
+    /// It runs the release from the expected bank, blessed.
+    Good,
+    /// It is back in its old bank.
+    FellBack(String),
+    /// It runs from the expected bank, but not what was installed.
+    Wrong(String),
+}
+
+pub(crate) fn judgement(view: &View<'_>, run: &HostRun, host: &HostView) -> Judgement {
+    let target = &view.journal.plan.target;
+    if !host.reachable {
+        return Judgement::Wait("its return from the reboot".to_owned());
+    }
+    if host.boot_id.is_none() || host.boot_id == run.boot_id_before {
+        return Judgement::Wait("the end of its old boot".to_owned());
+    }
+    let (Some(expected), Some(active)) = (run.bank, host.active) else {
+        return Judgement::Wait("word of the bank that it booted".to_owned());
+    };
+    if active != expected {
+        return Judgement::FellBack(fell_back(host, expected, active));
+    }
+    match host.bank(active).state {
+        BankState::Good => {}
+        BankState::Upgraded | BankState::Trying => {
+            return Judgement::Wait("its health checks".to_owned());
+        }
+        BankState::Failed => {
+            return Judgement::Wait("its reboot into the old bank: its health checks failed".to_owned());
+        }
+        state @ (BankState::Empty | BankState::Invalid) => {
+            return Judgement::Wrong(format!("it runs from bank {active}, whose record says {state}"));
+        }
+    }
+    if host.running == Some(target.digest) {
+        Judgement::Good
+    } else {
+        let found =
+            host.version.as_ref().map_or_else(|| "an unknown release".to_owned(), ToString::to_string);
+        Judgement::Wrong(format!("it runs {found} from bank {active}, not {}", target.version))
+    }
+}
+
+fn fell_back(host: &HostView, expected: Bank, active: Bank) -> String {
+    let note = host.bank(expected).note.as_deref().unwrap_or("no reason was recorded");
+    format!("bank {expected} was tried and left: {note}; it runs from bank {active} again")
+}
+
+/// Takes the judgement over, or gives up waiting.
+pub(crate) fn judge(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
+    match judgement(view, run, host) {
+        Judgement::Good => actions.push(record_phase(&run.host, Phase::Verified)),
+        Judgement::FellBack(reason) => {
+            let exit = Box::new(Phase::RolledBack { reason });
+            actions.push(record_phase(&run.host, Phase::Leaving { exit }));
+        }
+        Judgement::Wrong(reason) => {
+            needs_you(run, &reason, "look at the host before anything else is done to it", actions);
+        }
+        Judgement::Wait(what) => {
+            let limit = view.policy.timeouts.reboot;
+            if view.now.since(run.since) > limit {
+                let reason = format!("it was rebooted and waited for {what} for more than {limit}");
+                let remedy = "look at its console; its guests are on other hosts and it stays in maintenance";
+                needs_you(run, &reason, remedy, actions);
+            }
+        }
+    }
+}
