@@ -277,6 +277,10 @@ impl Journal {
     }
 
     fn apply_verb(&mut self, seq: u64, verb: &OperatorVerb) -> Result<(), FoldError> {
+        // What has ended for good is not changed by an order that came late.
+        if matches!(&self.status, Status::Ended(end) if !matches!(end, RollEnd::Stopped { .. })) {
+            return Ok(());
+        }
         match verb {
             OperatorVerb::Pause => {
                 if self.status == Status::Running {

@@ -236,6 +236,14 @@ impl Journal {
         std::mem::take(&mut self.touched)
     }
 
+    /// Whether an effect was ordered and has not ended.
+    pub fn is_open(&self, key: &EffectKey) -> bool {
+        let host = key.0.split_once('/').and_then(|(host, _)| HostId::new(host).ok());
+        let of_host = host.and_then(|host| self.host(&host)).and_then(|run| run.effects.get(key));
+        let run = of_host.or_else(|| self.pool_effects.get(key));
+        run.is_some_and(|run| matches!(run.state, EffectState::Open { .. }))
+    }
+
     /// One effect of a host or of the pool.
     pub(crate) fn effect(&self, effect: &Effect) -> Option<&EffectRun> {
         let key = effect.key();

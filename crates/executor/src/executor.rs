@@ -1,0 +1,384 @@
+//! The loop.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifeboat_hypervisor::{DriverEvent, Hypervisor};
+use lifeboat_model::{
+    Effect, EffectKey, Event, EventKind, Millis, OperatorVerb, Plan, Progress, RollEnd, RollId, Sha256Hex,
+    Timestamp, World,
+};
+use lifeboat_roll::{Action, Journal, Scope, Status, decide};
+use lifeboat_store::{Holder, Lease, RollRow, Store, Tail};
+
+use crate::{ExecutorError, Observer, Snapshot, StepPoint};
+
+/// How the loop runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who this controller is, for the lease and the journal.
+    pub holder: Holder,
+    /// Longest wait for news before time limits and orders are looked at again.
+    pub wait: Duration,
+    /// After so long the whole pool is read afresh.
+    pub observe_every: Millis,
+    /// Orders every effect twice: the test that effects are idempotent.
+    pub twice: bool,
+}
+
+impl Options {
+    /// Sensible values for a controller of this name.
+    #[must_use]
+    pub fn new(holder: Holder) -> Self {
+        let wait = Duration::from_millis(500);
+        Self { holder, wait, observe_every: Millis::from_secs(60), twice: false }
+    }
+}
+
+/// A controller of one roll.
+pub struct Executor<'a> {
+    store: &'a mut Store,
+    driver: &'a mut dyn Hypervisor,
+    options: Options,
+    row: RollRow,
+    tail: Tail,
+    journal: Journal,
+    world: World,
+    observed: Timestamp,
+    progress: BTreeMap<EffectKey, Progress>,
+    _lease: Lease,
+}
+
+impl std::fmt::Debug for Executor<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor")
+            .field("roll", &self.row.id)
+            .field("tail", &self.tail)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A roll that is decided over more often than this without coming to rest has a fault.
+const RESTLESS: usize = 100_000;
+
+impl<'a> Executor<'a> {
+    /// Starts a roll of an approved plan.
+    ///
+    /// # Errors
+    /// [`ExecutorError`] if the plan is not the approved one, has blocked hosts, does not fit the pool any more,
+    /// or if the pool is held by another controller or has a roll that has not ended. Nothing is changed then.
+    pub fn start(
+        store: &'a mut Store,
+        driver: &'a mut dyn Hypervisor,
+        id: &RollId,
+        plan: &Plan,
+        approved: &Sha256Hex,
+        context: &str,
+        options: Options,
+    ) -> Result<Self, ExecutorError> {
+        let found = plan
+            .hash()
+            .map_err(|_| ExecutorError::Stale { reason: "the plan has no JSON form".to_owned() })?;
+        if found != *approved {
+            return Err(ExecutorError::NotApproved { found, approved: *approved });
+        }
+        if let Some(first) = plan.blocked.first() {
+            let first = format!("{}: {}", first.host, first.reason);
+            return Err(ExecutorError::Blocked { count: plan.blocked.len(), first });
+        }
+        let lease = store.lease(&plan.pool, options.holder.clone())?;
+        let world = driver.observe()?;
+        fits(plan, &world)?;
+        store.create_roll(id, plan, approved, context, driver.now())?;
+        Self::take(store, driver, id, options, lease, world)
+    }
+
+    /// Takes a roll up again, whatever state it was left in.
+    ///
+    /// # Errors
+    /// [`ExecutorError`] if it has ended, its journal is damaged, or another controller has the pool.
+    pub fn resume(
+        store: &'a mut Store,
+        driver: &'a mut dyn Hypervisor,
+        id: &RollId,
+        options: Options,
+    ) -> Result<Self, ExecutorError> {
+        let row = store.roll(id)?;
+        let lease = store.lease(&row.pool, options.holder.clone())?;
+        if store.roll(id)?.state == lifeboat_store::RollState::Ended {
+            return Err(ExecutorError::Ended { roll: id.clone() });
+        }
+        let world = driver.observe()?;
+        Self::take(store, driver, id, options, lease, world)
+    }
+
+    fn take(
+        store: &'a mut Store,
+        driver: &'a mut dyn Hypervisor,
+        id: &RollId,
+        options: Options,
+        lease: Lease,
+        world: World,
+    ) -> Result<Self, ExecutorError> {
+        let row = store.roll(id)?;
+        let links = store.events(&row, 0)?;
+        let tail = Tail::of(&row, &links, lease.fence);
+        let journal = read(&row, links.iter().map(|link| &link.event))?;
+        let observed = driver.now();
+        let progress = BTreeMap::new();
+        Ok(Self { store, driver, options, row, tail, journal, world, observed, progress, _lease: lease })
+    }
+
+    /// The roll as its events tell it.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The pool as it was seen last.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The roll's name.
+    pub fn roll(&self) -> &RollId {
+        &self.row.id
+    }
+
+    /// Runs until the roll has ended.
+    ///
+    /// # Errors
+    /// [`ExecutorError`] if this controller cannot go on; the roll can be resumed.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<RollEnd, ExecutorError> {
+        self.open(observer)?;
+        loop {
+            self.take_orders(observer)?;
+            self.settle(observer)?;
+            if let Status::Ended(end) = self.journal.status() {
+                return Ok(end.clone());
+            }
+            if observer.waiting(self.snapshot()).is_break() {
+                return Err(ExecutorError::Left { roll: self.row.id.clone() });
+            }
+            self.listen(observer)?;
+        }
+    }
+
+    /// The first events of this controller.
+    fn open(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        let mut first = Vec::new();
+        if self.journal.started().is_none() {
+            first.push(EventKind::RollStarted {
+                pool: self.row.pool.clone(),
+                plan: self.row.plan_hash,
+                target: self.row.plan.target.clone(),
+            });
+        }
+        first.push(EventKind::ControllerStarted { holder: self.options.holder.name.clone() });
+        // Taking up a roll that a failure stopped is an order of its own, left as a request or given here.
+        let stopped = matches!(self.journal.status(), Status::Ended(RollEnd::Stopped { .. }));
+        if stopped && self.store.requests(&self.row.id)?.is_empty() {
+            first.push(EventKind::Operator {
+                verb: OperatorVerb::Resume,
+                who: self.options.holder.name.clone(),
+            });
+        }
+        self.append(&first, None, observer)
+    }
+
+    fn take_orders(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        for order in self.store.requests(&self.row.id)? {
+            let event = EventKind::Operator { verb: order.verb, who: order.who };
+            self.append(&[event], Some(order.id), observer)?;
+        }
+        Ok(())
+    }
+
+    /// Decides until there is nothing to do but wait.
+    fn settle(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        let mut everything = true;
+        for _ in 0..RESTLESS {
+            let touched = self.journal.take_touched();
+            let scope = if everything { Scope::All } else { Scope::Steps(&touched) };
+            let now = self.driver.now();
+            let actions = decide(&self.world, &self.journal, &self.row.plan.policy, scope, now);
+            if actions.is_empty() {
+                if everything {
+                    return Ok(());
+                }
+                everything = true;
+                continue;
+            }
+            everything = false;
+            self.act(actions, observer)?;
+        }
+        Err(ExecutorError::Restless { roll: self.row.id.clone(), rounds: RESTLESS })
+    }
+
+    /// Intents and records first, in one durable step; then the effects.
+    fn act(&mut self, actions: Vec<Action>, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        let mut kinds = Vec::with_capacity(actions.len());
+        let mut effects = Vec::new();
+        for action in actions {
+            match action {
+                Action::Record(kind) => kinds.push(kind),
+                Action::Perform { attempt, effect } => {
+                    kinds.push(EventKind::Intent { key: effect.key(), attempt, effect: effect.clone() });
+                    effects.push(effect);
+                }
+            }
+        }
+        self.append(&kinds, None, observer)?;
+        for effect in effects {
+            self.order(&effect, observer)?;
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, effect: &Effect, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        self.may_go_on(observer, StepPoint::BeforeEffect)?;
+        let key = effect.key();
+        self.driver.start(&key, effect)?;
+        if self.options.twice {
+            self.driver.start(&key, effect)?;
+        }
+        self.may_go_on(observer, StepPoint::AfterEffect)
+    }
+
+    /// Waits for news and takes them over.
+    fn listen(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        if self.driver.now().since(self.observed) >= self.options.observe_every {
+            self.world = self.driver.observe()?;
+            self.observed = self.driver.now();
+        }
+        let news = self.driver.poll(self.options.wait)?;
+        self.may_go_on(observer, StepPoint::AfterPoll)?;
+        let mut outcomes = Vec::new();
+        for event in news {
+            match event {
+                DriverEvent::Outcome { key, outcome } => {
+                    self.progress.remove(&key);
+                    // The outcome of an order that a time limit ended before, or of the second of two orders.
+                    if self.journal.is_open(&key) && !outcomes.iter().any(|kind| is_outcome(kind, &key)) {
+                        outcomes.push(EventKind::Outcome { key, outcome });
+                    }
+                }
+                DriverEvent::Host(host) => {
+                    self.journal.touch(&host.id);
+                    self.world.set_host(*host);
+                }
+                DriverEvent::Guest(guest) => {
+                    if let Some(before) = self.world.guest(&guest.id) {
+                        let host = before.host.clone();
+                        self.journal.touch(&host);
+                    }
+                    self.journal.touch(&guest.host);
+                    self.world.set_guest(guest).map_err(lifeboat_hypervisor::DriverError::World)?;
+                }
+                DriverEvent::GuestGone(guest) => {
+                    if let Some(before) = self.world.guest(&guest) {
+                        let host = before.host.clone();
+                        self.journal.touch(&host);
+                    }
+                    self.world.remove_guest(&guest);
+                }
+                DriverEvent::Feature(feature) => self.world.set_feature(feature),
+                DriverEvent::Progress { key, progress } => {
+                    self.progress.insert(key, progress);
+                }
+            }
+        }
+        self.append(&outcomes, None, observer)
+    }
+
+    fn append(
+        &mut self,
+        kinds: &[EventKind],
+        request: Option<i64>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ExecutorError> {
+        if kinds.is_empty() {
+            return Ok(());
+        }
+        self.may_go_on(observer, StepPoint::BeforeAppend)?;
+        let at = self.driver.now();
+        let events = self.store.append(&self.row, &mut self.tail, kinds, at, request)?;
+        for event in &events {
+            let roll = self.row.id.clone();
+            self.journal.apply(event).map_err(|source| ExecutorError::Fold { roll, source })?;
+        }
+        observer.appended(&events, self.snapshot());
+        self.may_go_on(observer, StepPoint::AfterAppend)
+    }
+
+    fn may_go_on(&self, observer: &mut dyn Observer, point: StepPoint) -> Result<(), ExecutorError> {
+        match observer.step(point) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(ExecutorError::Left { roll: self.row.id.clone() }),
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot {
+            roll: &self.row.id,
+            journal: &self.journal,
+            world: &self.world,
+            progress: &self.progress,
+            now: self.driver.now(),
+        }
+    }
+}
+
+fn is_outcome(kind: &EventKind, of: &EffectKey) -> bool {
+    matches!(kind, EventKind::Outcome { key, .. } if key == of)
+}
+
+/// The state of a roll from its events.
+fn read<'e>(row: &RollRow, events: impl Iterator<Item = &'e Event>) -> Result<Journal, ExecutorError> {
+    let mut journal = Journal::new(Arc::clone(&row.plan), row.plan_hash);
+    for event in events {
+        journal.apply(event).map_err(|source| ExecutorError::Fold { roll: row.id.clone(), source })?;
+    }
+    Ok(journal)
+}
+
+/// A plan is for the pool as it was seen: the same coordinator, its hosts, its guests where it found them.
+fn fits(plan: &Plan, world: &World) -> Result<(), ExecutorError> {
+    let stale = |reason: String| Err(ExecutorError::Stale { reason });
+    if *world.pool() != plan.pool {
+        return stale(format!("the plan is for pool {}, this is {}", plan.pool, world.pool()));
+    }
+    if world.coordinator() != plan.coordinator.as_ref() {
+        let now = world.coordinator().map_or_else(|| "none".to_owned(), ToString::to_string);
+        return stale(format!("the coordinator is now {now}"));
+    }
+    let mut place = BTreeMap::new();
+    for step in &plan.steps {
+        if world.host(&step.host).is_none() {
+            return stale(format!("host {} is no longer in the pool", step.host));
+        }
+        let mut expected = std::collections::BTreeSet::new();
+        for planned in &step.moves {
+            let Some(guest) = world.guest(&planned.guest) else {
+                return stale(format!("guest {} is gone", planned.guest));
+            };
+            let from = place.get(&planned.guest).unwrap_or(&&guest.host);
+            if **from != planned.from {
+                return stale(format!(
+                    "guest {} is on {}, not on {}",
+                    planned.guest, guest.host, planned.from
+                ));
+            }
+            expected.insert(&planned.guest);
+            place.insert(&planned.guest, &planned.to);
+        }
+        let stranger = world.running_on(&step.host).find(|guest| {
+            !expected.contains(&guest.id) && place.get(&guest.id).is_none_or(|now| **now == step.host)
+        });
+        if let Some(guest) = stranger {
+            return stale(format!("guest {} runs on {} and has no target in the plan", guest.id, step.host));
+        }
+    }
+    Ok(())
+}

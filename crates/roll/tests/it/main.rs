@@ -1,0 +1,6 @@
+//! The roll keeps its promises, in a pool of values, under failures and crashes anywhere.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod crash;
+mod order;
+mod toy;
