@@ -5,4 +5,18 @@
 //! hostile bytes give an error in bounded time and memory. Does not: open devices, know the time, or speak to
 //! anybody.
 
+mod bytes;
+pub mod disk;
+pub mod efi;
+pub mod fat;
+pub mod finding;
+pub mod firmware;
+pub mod gpt;
 pub mod guid;
+pub mod install;
+pub mod layout;
+pub mod manifest;
+pub mod ops;
+pub mod ovmf;
+pub mod record;
+pub mod uki;

@@ -146,11 +146,36 @@ impl<'a> Executor<'a> {
         &self.row.id
     }
 
+    /// The roll at this moment.
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot {
+            roll: &self.row.id,
+            journal: &self.journal,
+            world: &self.world,
+            progress: &self.progress,
+            now: self.driver.now(),
+        }
+    }
+
+    /// Leaves a person's order, which is taken over when the roll runs.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Store`] if it cannot be written.
+    pub fn order(&mut self, verb: &OperatorVerb, who: &str) -> Result<(), ExecutorError> {
+        Ok(self.store.request(&self.row.id, verb, who, self.driver.now())?)
+    }
+
     /// Runs until the roll has ended.
     ///
     /// # Errors
     /// [`ExecutorError`] if this controller cannot go on; the roll can be resumed.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<RollEnd, ExecutorError> {
+        // A roll that a failure stopped waits for a person's decision: an order to try again, skip, or go on.
+        if let Status::Ended(end) = self.journal.status()
+            && self.store.requests(&self.row.id)?.is_empty()
+        {
+            return Ok(end.clone());
+        }
         self.open(observer)?;
         loop {
             self.take_orders(observer)?;
@@ -176,14 +201,6 @@ impl<'a> Executor<'a> {
             });
         }
         first.push(EventKind::ControllerStarted { holder: self.options.holder.name.clone() });
-        // Taking up a roll that a failure stopped is an order of its own, left as a request or given here.
-        let stopped = matches!(self.journal.status(), Status::Ended(RollEnd::Stopped { .. }));
-        if stopped && self.store.requests(&self.row.id)?.is_empty() {
-            first.push(EventKind::Operator {
-                verb: OperatorVerb::Resume,
-                who: self.options.holder.name.clone(),
-            });
-        }
         self.append(&first, None, observer)
     }
 
@@ -231,12 +248,12 @@ impl<'a> Executor<'a> {
         }
         self.append(&kinds, None, observer)?;
         for effect in effects {
-            self.order(&effect, observer)?;
+            self.perform(&effect, observer)?;
         }
         Ok(())
     }
 
-    fn order(&mut self, effect: &Effect, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+    fn perform(&mut self, effect: &Effect, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
         self.may_go_on(observer, StepPoint::BeforeEffect)?;
         let key = effect.key();
         self.driver.start(&key, effect)?;
@@ -318,16 +335,6 @@ impl<'a> Executor<'a> {
             ControlFlow::Break(()) => Err(ExecutorError::Left { roll: self.row.id.clone() }),
         }
     }
-
-    fn snapshot(&self) -> Snapshot<'_> {
-        Snapshot {
-            roll: &self.row.id,
-            journal: &self.journal,
-            world: &self.world,
-            progress: &self.progress,
-            now: self.driver.now(),
-        }
-    }
 }
 
 fn is_outcome(kind: &EventKind, of: &EffectKey) -> bool {
@@ -363,8 +370,8 @@ fn fits(plan: &Plan, world: &World) -> Result<(), ExecutorError> {
             let Some(guest) = world.guest(&planned.guest) else {
                 return stale(format!("guest {} is gone", planned.guest));
             };
-            let from = place.get(&planned.guest).unwrap_or(&&guest.host);
-            if **from != planned.from {
+            let from = place.get(&planned.guest).copied().unwrap_or(&guest.host);
+            if *from != planned.from {
                 return stale(format!(
                     "guest {} is on {}, not on {}",
                     planned.guest, guest.host, planned.from
@@ -374,7 +381,7 @@ fn fits(plan: &Plan, world: &World) -> Result<(), ExecutorError> {
             place.insert(&planned.guest, &planned.to);
         }
         let stranger = world.running_on(&step.host).find(|guest| {
-            !expected.contains(&guest.id) && place.get(&guest.id).is_none_or(|now| **now == step.host)
+            !expected.contains(&guest.id) && place.get(&guest.id).is_none_or(|now| *now == &step.host)
         });
         if let Some(guest) = stranger {
             return stale(format!("guest {} runs on {} and has no target in the plan", guest.id, step.host));

@@ -144,6 +144,8 @@ pub enum AgentOutcome {
     Failed {
         /// What, where, why, and what to do.
         reason: String,
+        /// Whether another try may help.
+        retriable: bool,
     },
 }
 

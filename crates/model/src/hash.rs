@@ -46,7 +46,7 @@ impl FromStr for Sha256Hex {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || format!("{text:?} is not a SHA-256 digest: 64 hexadecimal digits are expected");
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(wrong());
         }
         let mut out = [0_u8; 32];
@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(Sha256Hex::of(b"abc").to_string(), text);
         assert_eq!(text.parse(), Ok(Sha256Hex::of(b"abc")));
         assert!("ba78".parse::<Sha256Hex>().is_err());
+        assert!(text.to_uppercase().parse::<Sha256Hex>().is_err());
         assert!("+".repeat(64).parse::<Sha256Hex>().is_err());
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) {
     {
         return;
     }
-    let limit = view.policy.in_flight_of(view.world.hosts().len());
+    let limit = limit(view);
     let mut free = limit.saturating_sub(journal.in_flight.len());
     // A look ahead past a host that must wait, but not past the whole pool at every event.
     for &step in journal.pending.iter().take(limit.saturating_mul(2)) {
@@ -43,6 +43,20 @@ fn begin(view: &View<'_>, run: &HostRun) -> Action {
         Some(_) => Phase::Admitted,
     };
     record_phase(&run.host, phase)
+}
+
+/// Whether a host has still to give its guests away.
+fn undrained(run: &HostRun) -> bool {
+    matches!(run.phase, Phase::Pending | Phase::Admitted | Phase::Checked | Phase::StateSaved)
+}
+
+/// How many hosts may be in flight: what the policy allows, and no more than the plan reckoned with.
+fn limit(view: &View<'_>) -> usize {
+    let allowed = view.policy.in_flight_of(view.world.hosts().len());
+    match usize::try_from(view.journal.plan.figures.peak_hosts_down.planned) {
+        Ok(planned) if planned > 0 => allowed.min(planned),
+        Ok(_) | Err(_) => allowed,
+    }
 }
 
 /// Whether a host can take guests of hosts that are upgraded after it.
@@ -82,7 +96,7 @@ fn domain_of<'a>(view: &View<'a>, step: usize) -> Option<&'a str> {
 /// Why a pending host cannot begin now; `None` if it can.
 pub(crate) fn why_not(view: &View<'_>, step: usize) -> Option<String> {
     let journal = view.journal;
-    let limit = view.policy.in_flight_of(view.world.hosts().len());
+    let limit = limit(view);
     if journal.in_flight.len() >= limit {
         return Some(format!(
             "{limit} host{} in flight, as many as may be",
@@ -113,10 +127,12 @@ pub(crate) fn why_not(view: &View<'_>, step: usize) -> Option<String> {
             return Some(format!("{} to take its guests", open.join(", ")));
         }
     }
-    if journal.incoming.get(step).copied().unwrap_or(0) > 0 {
-        return Some("guests that are being moved here".to_owned());
-    }
     let links = journal.links.get(step)?;
+    if let Some(giver) =
+        links.givers.iter().filter_map(|&giver| journal.hosts.get(giver)).find(|run| undrained(run))
+    {
+        return Some(format!("{} to bring its guests here first", giver.host));
+    }
     if let Some(busy) = links.old_targets.iter().find(|target| journal.in_flight.contains(target)) {
         let busy = journal.hosts.get(*busy).map_or_else(String::new, |run| run.host.to_string());
         return Some(format!("{busy}, which is to take its guests and is in flight"));

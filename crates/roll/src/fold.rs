@@ -250,16 +250,10 @@ impl Journal {
             self.pending.remove(&step);
         }
         if before.in_flight() != after.in_flight() {
-            let entered = after.in_flight();
-            if entered {
+            if after.in_flight() {
                 self.in_flight.insert(step);
             } else {
                 self.in_flight.remove(&step);
-            }
-            for &target in links.iter().flat_map(|links| &links.old_targets) {
-                if let Some(count) = self.incoming.get_mut(target) {
-                    *count = if entered { *count + 1 } else { count.saturating_sub(1) };
-                }
             }
         }
         if matches!(after, Phase::Committed) {

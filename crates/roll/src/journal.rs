@@ -93,8 +93,10 @@ pub(crate) struct StepLinks {
     pub(crate) after: Vec<usize>,
     /// Steps that wait for this one.
     pub(crate) before: Vec<usize>,
-    /// Steps whose hosts take guests of this one while they are still old.
+    /// Later steps whose hosts take guests of this one while they are still old.
     pub(crate) old_targets: Vec<usize>,
+    /// Earlier steps that move guests onto this host while it is still old.
+    pub(crate) givers: Vec<usize>,
 }
 
 /// A roll as its events tell it.
@@ -106,7 +108,6 @@ pub struct Journal {
     pub(crate) links: Arc<Vec<StepLinks>>,
     pub(crate) hosts: Vec<HostRun>,
     pub(crate) unmet: Vec<usize>,
-    pub(crate) incoming: Vec<usize>,
     pub(crate) status: Status,
     pub(crate) halted: Option<String>,
     pub(crate) failures: u32,
@@ -135,7 +136,6 @@ impl Journal {
         let hosts = plan.steps.iter().map(|step| HostRun::new(step.host.clone())).collect();
         Self {
             plan_hash,
-            incoming: vec![0; links.len()],
             unmet,
             hosts,
             status: Status::Running,
@@ -288,7 +288,12 @@ fn link(plan: &Plan, index: &BTreeMap<HostId, usize>) -> Vec<StepLinks> {
     let mut links: Vec<StepLinks> = plan
         .steps
         .iter()
-        .map(|_| StepLinks { after: Vec::new(), before: Vec::new(), old_targets: Vec::new() })
+        .map(|_| StepLinks {
+            after: Vec::new(),
+            before: Vec::new(),
+            old_targets: Vec::new(),
+            givers: Vec::new(),
+        })
         .collect();
     for (at, step) in plan.steps.iter().enumerate() {
         let targets: BTreeSet<usize> =
@@ -301,8 +306,13 @@ fn link(plan: &Plan, index: &BTreeMap<HostId, usize>) -> Vec<StepLinks> {
                 if let Some(entry) = links.get_mut(target) {
                     entry.before.push(at);
                 }
-            } else if let Some(entry) = links.get_mut(at) {
-                entry.old_targets.push(target);
+            } else {
+                if let Some(entry) = links.get_mut(at) {
+                    entry.old_targets.push(target);
+                }
+                if let Some(entry) = links.get_mut(target) {
+                    entry.givers.push(at);
+                }
             }
         }
     }

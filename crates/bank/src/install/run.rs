@@ -1,0 +1,104 @@
+//! The order of an install.
+
+use std::io::Read;
+
+use lifeboat_model::io::WriteAt;
+use lifeboat_model::{Bank, BankState};
+
+use super::error::InstallError;
+use super::prepare::{Prepared, check_request};
+use super::request::{Image, InstallRequest, Installed, Step};
+use super::write::{Progress, Writer};
+use crate::disk::load_record;
+use crate::layout::Layout;
+use crate::record::{BankRecord, write_record};
+
+/// Installs a release into the alternate bank. Needs memory for the unified kernel image and a few MiB.
+///
+/// Before the first write everything that can be refused is refused. After an error later the target's state is
+/// invalid, and installing again is all that is needed.
+pub fn install(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    request: &InstallRequest<'_>,
+    root: &mut dyn Read,
+    progress: Progress<'_>,
+) -> Result<Installed, InstallError> {
+    let record = load(disk, layout)?;
+    check_request(&record, request)?;
+    let prepared = Prepared::new(layout, request.target, &request.image, record, BankState::Upgraded)?;
+    run(disk, layout, &prepared, root, progress)
+}
+
+/// Installs a release into `bank` of a disk on which nothing is installed yet, and calls it good: the caller vouches
+/// for it, as there is no other bank to fall back to. The first boot of a provisioned host proves it.
+pub fn bootstrap(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    bank: Bank,
+    image: &Image<'_>,
+    root: &mut dyn Read,
+    progress: Progress<'_>,
+) -> Result<Installed, InstallError> {
+    let record = load(disk, layout)?;
+    for there in Bank::BOTH {
+        match record.bank(there).state {
+            BankState::Empty | BankState::Invalid => {}
+            state @ (BankState::Upgraded | BankState::Trying | BankState::Good | BankState::Failed) => {
+                return Err(InstallError::NotNew { bank: there, state });
+            }
+        }
+    }
+    let prepared = Prepared::new(layout, bank, image, record, BankState::Good)?;
+    run(disk, layout, &prepared, root, progress)
+}
+
+fn load(disk: &mut dyn WriteAt, layout: &Layout) -> Result<BankRecord, InstallError> {
+    let (record, _) = load_record(&*disk, layout).map_err(|source| InstallError::Record {
+        doing: "reading the bank record before the install",
+        source,
+    })?;
+    Ok(record)
+}
+
+fn run(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    prepared: &Prepared,
+    root: &mut dyn Read,
+    progress: Progress<'_>,
+) -> Result<Installed, InstallError> {
+    let fat = prepared.fat()?;
+    let save = |disk: &mut dyn WriteAt, record: &BankRecord, doing: &'static str| {
+        write_record(disk, layout, record).map_err(|source| InstallError::Record { doing, source })
+    };
+
+    progress(Step::Invalidate, 0, 1);
+    save(disk, &prepared.record_during(), "writing the bank record before the install")?;
+    let mut writer = Writer::new(disk, prepared.bank, prepared.volumes, progress);
+    writer.unseal()?;
+    writer.progress(Step::Invalidate, 1, 1);
+
+    let digest = prepared.entry_root();
+    writer.write_root(root, prepared.entry.root_len, digest)?;
+    writer.write_boot(&fat)?;
+    writer.flush()?;
+    writer.verify_root(prepared.entry.root_len, digest)?;
+    writer.verify_boot(&fat)?;
+    writer.seal(&fat, prepared.entry.boot_len)?;
+    let written = writer.written();
+
+    progress(Step::Record, 0, 1);
+    let record = prepared.record_after();
+    save(disk, &record, "writing the bank record after the install")?;
+    progress(Step::Record, 1, 1);
+    Ok(Installed {
+        bank: prepared.bank,
+        updated: prepared.entry.updated,
+        boot_sha256: prepared.boot_sha256(),
+        boot_len: prepared.entry.boot_len,
+        kernel_line: prepared.kernel_line.clone(),
+        record,
+        written,
+    })
+}

@@ -1,0 +1,175 @@
+//! Deep verification of a bank.
+
+use lifeboat_model::io::ReadAt;
+use lifeboat_model::{Bank, Sha256Hex};
+use serde::Serialize;
+
+use super::stream::hash_extents;
+use crate::fat::{Extent, FatVolume};
+use crate::finding::Finding;
+use crate::layout::{BankVolumes, Layout};
+use crate::manifest::{BankManifest, MANIFEST_LIMIT, MANIFEST_PATH, UKI_PATH, parse_manifest};
+use crate::record::{BankEntry, BankRecord};
+
+/// What a bank really holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BankCheck {
+    /// The bank.
+    pub bank: Bank,
+    /// Manifest on the boot volume, when it can be read.
+    pub manifest: Option<BankManifest>,
+    /// Digest of the unified kernel image as it lies on the disk.
+    pub boot_sha256: Option<Sha256Hex>,
+    /// Digest of the root image as it lies on the disk.
+    pub root_sha256: Option<Sha256Hex>,
+    /// What is wrong: `bank-without-content`, `bank-boot-unreadable`, `bank-manifest-bad`, `bank-manifest-differs`,
+    /// `bank-uki-differs`, `bank-root-unreadable`, `bank-root-differs`.
+    pub findings: Vec<Finding>,
+}
+
+impl BankCheck {
+    /// Whether every byte is as it should be.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn find(&mut self, code: &'static str, text: String) {
+        self.findings.push(Finding::new(code, text));
+    }
+}
+
+/// What a bank should hold.
+struct Wanted {
+    boot: (Sha256Hex, u64),
+    root: (Sha256Hex, u64),
+}
+
+/// Reads a bank back and hashes its root and its kernel image. With a record its digests count, without one those of
+/// the bank's own manifest. An unreadable disk is a finding. A caller that wants the device's own bytes drops caches
+/// before.
+pub fn verify_bank(disk: &dyn ReadAt, layout: &Layout, record: Option<&BankRecord>, bank: Bank) -> BankCheck {
+    let volumes = layout.volumes(bank);
+    let entry = record.map(|record| record.bank(bank));
+    let mut check =
+        BankCheck { bank, manifest: None, boot_sha256: None, root_sha256: None, findings: Vec::new() };
+    let boot = volumes.boot;
+    let volume = match FatVolume::open(disk, boot.offset(), boot.bytes()) {
+        Ok(volume) => Some(volume),
+        Err(error) => {
+            check.find(
+                "bank-boot-unreadable",
+                format!("the boot volume of bank {bank} cannot be read: {error}"),
+            );
+            None
+        }
+    };
+    if let Some(volume) = &volume {
+        read_manifest(volume, entry, &mut check);
+    }
+    let wanted = match (entry, &check.manifest) {
+        (Some(entry), _) => wanted_by_record(entry),
+        (None, Some(manifest)) => Some(Wanted {
+            boot: (manifest.boot_sha256, manifest.boot_len),
+            root: (manifest.root_sha256, manifest.root_len),
+        }),
+        (None, None) => None,
+    };
+    let Some(wanted) = wanted else {
+        let text = format!("nothing says what bank {bank} should hold");
+        check.find("bank-without-content", text);
+        return check;
+    };
+    if let Some(volume) = &volume {
+        check_uki(disk, volume, wanted.boot, &mut check);
+    }
+    check_root(disk, volumes, wanted.root, &mut check);
+    check
+}
+
+fn wanted_by_record(entry: &BankEntry) -> Option<Wanted> {
+    Some(Wanted { boot: (entry.boot_sha256?, entry.boot_len), root: (entry.root_sha256?, entry.root_len) })
+}
+
+fn read_manifest(volume: &FatVolume<'_>, entry: Option<&BankEntry>, check: &mut BankCheck) {
+    let bank = check.bank;
+    let parsed = match volume.read_file(MANIFEST_PATH, MANIFEST_LIMIT) {
+        Ok(bytes) => parse_manifest(&bytes, bank).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let manifest = match parsed {
+        Ok(manifest) => manifest,
+        Err(reason) => {
+            check.find("bank-manifest-bad", format!("the manifest of bank {bank} cannot be used: {reason}"));
+            return;
+        }
+    };
+    if let Some(entry) = entry {
+        let same = entry.release.as_ref() == Some(&manifest.release)
+            && entry.updated == manifest.updated
+            && entry.boot_sha256 == Some(manifest.boot_sha256)
+            && entry.root_sha256 == Some(manifest.root_sha256);
+        if !same {
+            let text = format!(
+                "the manifest of bank {bank} tells of {} (install {}), the bank record of another content",
+                manifest.release, manifest.updated
+            );
+            check.find("bank-manifest-differs", text);
+        }
+    }
+    check.manifest = Some(manifest);
+}
+
+fn check_uki(disk: &dyn ReadAt, volume: &FatVolume<'_>, wanted: (Sha256Hex, u64), check: &mut BankCheck) {
+    let bank = check.bank;
+    let (digest, len) = wanted;
+    let span = match volume.locate(UKI_PATH, u64::from(u32::MAX)) {
+        Ok(span) => span,
+        Err(error) => {
+            check.find(
+                "bank-boot-unreadable",
+                format!("the kernel image of bank {bank} cannot be read: {error}"),
+            );
+            return;
+        }
+    };
+    match hash_extents(disk, &span.extents) {
+        Err(error) => {
+            check.find(
+                "bank-boot-unreadable",
+                format!("the kernel image of bank {bank} cannot be read: {error}"),
+            );
+        }
+        Ok(got) => {
+            check.boot_sha256 = Some(got);
+            if got != digest || span.len != len {
+                let text = format!("the kernel image of bank {bank} has digest {got}; {digest} is right");
+                check.find("bank-uki-differs", text);
+            }
+        }
+    }
+}
+
+fn check_root(disk: &dyn ReadAt, volumes: &BankVolumes, wanted: (Sha256Hex, u64), check: &mut BankCheck) {
+    let bank = check.bank;
+    let (digest, len) = wanted;
+    if len > volumes.root_capacity() {
+        let text =
+            format!("the root image of bank {bank} should have {len} bytes, which its volume cannot hold");
+        check.find("bank-root-differs", text);
+        return;
+    }
+    match hash_extents(disk, &[Extent { offset: volumes.root.offset(), len }]) {
+        Err(error) => {
+            let text = format!("the root volume of bank {bank} cannot be read: {error}");
+            check.find("bank-root-unreadable", text);
+        }
+        Ok(got) => {
+            check.root_sha256 = Some(got);
+            if got != digest {
+                let text = format!("the root image of bank {bank} has digest {got}; {digest} is right");
+                check.find("bank-root-differs", text);
+            }
+        }
+    }
+}

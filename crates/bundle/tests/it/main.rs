@@ -1,0 +1,9 @@
+//! Promises of the bundle format, one module each.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod damage;
+mod forge;
+mod golden;
+mod hostile;
+mod round_trip;
+mod trust;
