@@ -1,1 +1,33 @@
-//! placeholder
+//! The program on Linux hosts.
+//!
+//! Owns: what a host does by itself (judge its boot, bless it or fall back, report) and what it does when told
+//! (stage, install, reboot into a bank). Promises: dials out and listens nowhere; every command may be given
+//! twice; a lost controller costs nothing but waiting. Does not: decide which host is upgraded, or when.
+
+mod boot;
+mod boot_control;
+mod commands;
+mod config;
+mod disks;
+mod health;
+mod host;
+mod journal;
+mod kernel_line;
+mod log;
+mod rescue;
+mod session;
+mod stage;
+
+pub use boot::{BootAnswer, BootError, act_on_boot};
+pub use boot_control::UefiControl;
+pub use commands::{Commands, Reply};
+pub use config::{AgentConfig, CONFIG_SCHEMA, ConfigError};
+pub use disks::{DiskError, Found, find_partition, find_root};
+pub use health::{CheckResult, run_checks};
+pub use host::{Host, HostError, Paths};
+pub use journal::{COMPACT_BYTES, Journal, JournalEntry, JournalError};
+pub use kernel_line::{KernelLine, KernelLineError};
+pub use log::Log;
+pub use rescue::{Rescue, rescue};
+pub use session::serve;
+pub use stage::{StageError, bundle_path, open_bundle, stage};

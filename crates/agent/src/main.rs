@@ -1,2 +1,194 @@
-//! placeholder
-fn main() {}
+//! `lifeboat-agent`: the program on Linux hosts.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lifeboat_agent::{
+    AgentConfig, BootAnswer, CheckResult, Commands, Host, Journal, JournalEntry, KernelLine, Paths, Rescue,
+    act_on_boot, find_partition, find_root, rescue, run_checks, serve,
+};
+use lifeboat_device::Watchdog;
+
+/// Usage, for people.
+const USAGE: &str = "usage: lifeboat-agent run | find-root | find-partition NAME | version
+
+  run             judge this boot, report to the controller, carry out its commands
+  find-root       print the device of the root that the kernel line names
+  find-partition  print the device of the partition with this name
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args.as_slice() {
+        ["run"] => run_or_rescue(),
+        ["find-root"] => print_root(),
+        ["find-partition", name] => print_partition(name),
+        ["version"] => {
+            println!("lifeboat-agent {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lifeboat-agent: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Fallible = Result<(), Box<dyn std::error::Error>>;
+
+fn print_root() -> Fallible {
+    let root = KernelLine::parse_root(&std::fs::read_to_string("/proc/cmdline")?)?;
+    let found = find_root(Path::new("/sys"), Path::new("/dev"), root)?;
+    println!("{}", found.partition.display());
+    Ok(())
+}
+
+fn print_partition(name: &str) -> Fallible {
+    let found = find_partition(Path::new("/sys"), Path::new("/dev"), name)?;
+    println!("{}", found.partition.display());
+    Ok(())
+}
+
+/// Longest row of starts in one boot that a bank on trial may need.
+const MOST_STARTS: u32 = 3;
+
+/// As [`run`]; an agent that cannot do its work takes a bank on trial back, and leaves every other host in peace.
+fn run_or_rescue() -> Fallible {
+    let paths = Paths::default();
+    let Err(error) = run(paths.clone()) else { return Ok(()) };
+    let reason = format!("the agent cannot do its work: {}", chain(error.as_ref()));
+    eprintln!("lifeboat-agent: {reason}");
+    match rescue(&paths, &reason) {
+        Rescue::Leave => reboot(),
+        Rescue::Stay => {
+            // The driver was loaded with its timer running.
+            if let Ok(watchdog) = Watchdog::arm(&paths.dev.join("watchdog"), 120) {
+                // There is nobody left to be told but the one who reads this error.
+                let _ = watchdog.disarm();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// How often the agent was started in this boot, this start included. A file that cannot be kept counts nothing.
+fn count_start() -> u32 {
+    let path = Path::new("/run/lifeboat-agent.starts");
+    let before =
+        std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0_u32);
+    let now = before.saturating_add(1);
+    let _ = std::fs::write(path, now.to_string());
+    now
+}
+
+fn run(paths: Paths) -> Fallible {
+    let starts = count_start();
+    let config = AgentConfig::read(&paths.state.join("agent.json"))?;
+    let host = Arc::new(Host::open(paths, config)?);
+    // The driver was loaded with its timer running; from here on it is ours to feed or to stop.
+    let mut watchdog = match Watchdog::arm(&host.watchdog(), host.config.watchdog_secs) {
+        Ok(watchdog) => Some(watchdog),
+        Err(error) => {
+            host.note(format!("no watchdog guards this host: {error}"));
+            None
+        }
+    };
+    let mut journal = Journal::open(&host.paths.state.join("agent.journal"))?;
+    if let Some(cut) = journal.cut() {
+        host.note(cut.to_owned());
+    }
+    let mut control = host.boot_control()?;
+    let mut check = || check_health(&host, &mut watchdog, starts);
+    let answer = act_on_boot(&mut *host.disk(), &host.layout, host.line.bank, &mut control, &mut check)?;
+    drop(control);
+    let verdict = match answer {
+        BootAnswer::Serve { notes } => {
+            let verdict = notes.join("; ");
+            for note in notes {
+                host.note(note);
+            }
+            verdict
+        }
+        BootAnswer::Leave { reason } => {
+            host.log.line(&format!("this bank is left: {reason}"));
+            journal.append(&JournalEntry::Boot { boot_id: host.boot_id.clone(), verdict: reason })?;
+            // The watchdog stays armed: it covers the way back too.
+            return reboot();
+        }
+    };
+    journal.append(&JournalEntry::Boot { boot_id: host.boot_id.clone(), verdict })?;
+    if let Some(watchdog) = watchdog
+        && let Err(error) = watchdog.disarm()
+    {
+        host.note(format!("the watchdog cannot be stopped: {error}"));
+    }
+    let commands = Commands::new(Arc::clone(&host), journal);
+    host.log.line(&format!("bank {} runs release {}", host.line.bank, host.line.version));
+    serve(host, commands);
+    reboot()
+}
+
+/// Built-in checks, then those that the release and the host bring.
+fn check_health(host: &Host, watchdog: &mut Option<Watchdog>, starts: u32) -> Vec<CheckResult> {
+    let mounts = std::fs::read_to_string(host.paths.proc.join("mounts")).unwrap_or_default();
+    let mounted = |at: &str, wanted: &dyn Fn(&str) -> bool| {
+        mounts.lines().any(|line| {
+            let mut words = line.split(' ').skip(1);
+            words.next() == Some(at) && words.nth(1).is_some_and(wanted)
+        })
+    };
+    let begin = Instant::now();
+    let built_in = |name: &str, good: bool, failure: &str| CheckResult {
+        name: name.to_owned(),
+        failure: (!good).then(|| failure.to_owned()),
+        took: begin.elapsed(),
+    };
+    let read_only = |options: &str| options.split(',').any(|option| option == "ro");
+    let state = host.paths.state.to_string_lossy().into_owned();
+    let mut results = vec![
+        built_in("root-read-only", mounted("/", &read_only), "the root is not mounted read-only"),
+        built_in("state-mounted", mounted(&state, &|_| true), "the state partition is not mounted"),
+        // Each start feeds the watchdog: an agent that dies again and again would hold a trial open for ever.
+        built_in("agent-starts", starts <= MOST_STARTS, "the agent was started again and again in this boot"),
+    ];
+    let limit = Duration::from_secs(host.config.check_secs);
+    let mut fed = Instant::now();
+    let mut alive = || {
+        if let Some(watchdog) = watchdog.as_mut()
+            && fed.elapsed() > Duration::from_secs(5)
+        {
+            // A watchdog that cannot be fed resets the host, which then falls back: that is what it is for.
+            let _ = watchdog.keep_alive();
+            fed = Instant::now();
+        }
+    };
+    results.extend(run_checks(&host.paths.etc.join("health.d"), limit, &mut alive));
+    results
+}
+
+fn reboot() -> Fallible {
+    rustix::fs::sync();
+    rustix::system::reboot(rustix::system::RebootCommand::Restart)?;
+    Ok(())
+}

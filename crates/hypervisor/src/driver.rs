@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lifeboat_model::{
-    Effect, EffectKey, FeatureView, GuestId, GuestView, HostView, Outcome, Progress, Timestamp, World, WorldError,
+    Effect, EffectKey, FeatureView, GuestId, GuestView, HostView, Outcome, Progress, Timestamp, World,
+    WorldError,
 };
 use thiserror::Error;
 

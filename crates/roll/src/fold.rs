@@ -281,7 +281,12 @@ impl Journal {
                     self.status = Status::Paused;
                 }
             }
-            OperatorVerb::Resume => self.reopen(),
+            // After a crash it means "go on with what was going on": a failure that stops the roll still does.
+            OperatorVerb::Resume => match self.status {
+                Status::Paused => self.status = Status::Running,
+                Status::Ended(RollEnd::Stopped { .. }) => self.reopen(),
+                Status::Running | Status::Aborting | Status::Ended(_) => {}
+            },
             OperatorVerb::Abort => {
                 if matches!(self.status, Status::Ended(RollEnd::Stopped { .. })) {
                     self.reopen();

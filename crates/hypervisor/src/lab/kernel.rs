@@ -39,16 +39,20 @@ impl LabKernel {
             let path = ready.join(name);
             fs::read_to_string(&path).map_err(LabError::file("read", path))
         };
-        let early: Vec<PathBuf> = read("order")?.lines().map(|file| ready.join("modules").join(file)).collect();
+        let early: Vec<PathBuf> =
+            read("order")?.lines().map(|file| ready.join("modules").join(file)).collect();
         let kernel = Self {
             version: read("version")?.trim().to_owned(),
             vmlinuz: ready.join("vmlinuz"),
             early,
             watchdog: ready.join("modules").join(format!("{WATCHDOG}.ko")),
         };
-        let lost = kernel.early.iter().chain([&kernel.vmlinuz, &kernel.watchdog]).find(|path| !path.is_file());
+        let lost =
+            kernel.early.iter().chain([&kernel.vmlinuz, &kernel.watchdog]).find(|path| !path.is_file());
         match lost {
-            Some(path) => Err(LabError::Damaged { path: ready.to_owned(), why: format!("{} is gone", path.display()) }),
+            Some(path) => {
+                Err(LabError::Damaged { path: ready.to_owned(), why: format!("{} is gone", path.display()) })
+            }
             None => Ok(kernel),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a lab host needs before its root is mounted: disk, root and state file systems, firmware variables, the
 /// management controller, network. `crc32c_generic` is asked for by name at run time, so no table lists it.
-pub const EARLY: [&str; 9] = [
+pub(crate) const EARLY: [&str; 9] = [
     "crc32c_generic",
     "virtio_pci",
     "virtio_blk",
@@ -21,7 +21,7 @@ pub const EARLY: [&str; 9] = [
 
 /// The watchdog. It is loaded last, by the root, in one step with taking it over: loading it stops a timer that
 /// the old bank armed unless it is told to start its own at once.
-pub const WATCHDOG: &str = "ipmi_watchdog";
+pub(crate) const WATCHDOG: &str = "ipmi_watchdog";
 
 /// Name of a module by its file: `kernel/fs/erofs/erofs.ko` → `erofs`; dashes and underscores are the same.
 fn name_of(path: &str) -> String {
@@ -33,7 +33,7 @@ fn name_of(path: &str) -> String {
 ///
 /// # Errors
 /// The name of the first wanted module that the table does not know.
-pub fn load_order(modules_dep: &str, wanted: &[&str]) -> Result<Vec<String>, String> {
+pub(crate) fn load_order(modules_dep: &str, wanted: &[&str]) -> Result<Vec<String>, String> {
     let table: BTreeMap<String, (&str, Vec<&str>)> = modules_dep
         .lines()
         .filter_map(|line| line.split_once(':'))

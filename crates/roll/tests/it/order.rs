@@ -171,3 +171,23 @@ fn a_host_that_is_skipped_is_left_as_it_is() {
     assert!(!toy.done.iter().any(|effect| effect.host() == Some(&host(2))));
     toy.assert_kept();
 }
+
+#[test]
+fn going_on_after_a_crash_does_not_go_past_a_failure() {
+    let mut whole = pool(4, Policy::default());
+    whole.faults.falls_back.insert(host(1));
+    whole.take_up();
+    assert!(whole.run(Die::Never));
+    for at in 3..whole.events.len() {
+        let mut toy = pool(4, Policy::default());
+        toy.faults.falls_back.insert(host(1));
+        toy.take_up();
+        if toy.run(Die::AfterEvent(at)) {
+            continue;
+        }
+        toy.take_up();
+        toy.order(OperatorVerb::Resume);
+        assert!(toy.run(Die::Never));
+        assert_eq!(toy.outcome(), whole.outcome(), "killed after event {at}");
+    }
+}

@@ -1,0 +1,220 @@
+//! What a host does about its own boot, before it speaks to anybody.
+//!
+//! Owns: the acts that follow a verdict: bless, mark failed, put the boot order right. Promises: a bank on trial is
+//! blessed only after every check passed; one that fails a check is marked failed before the host leaves it; a
+//! trial that did not come to its end is told. Does not: reboot (it says so), or run checks (they are handed in).
+
+use lifeboat_bank::layout::Layout;
+use lifeboat_bank::ops::{BootControl, BootVerdict, OpsError, bless, judge_boot, mark_failed};
+use lifeboat_bank::record::{RecordError, read_record};
+use lifeboat_model::io::WriteAt;
+use lifeboat_model::{Bank, BankState};
+use thiserror::Error;
+
+use crate::CheckResult;
+
+/// What came of a boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BootAnswer {
+    /// The host serves.
+    Serve {
+        /// What a person should know.
+        notes: Vec<String>,
+    },
+    /// The running bank failed its trial and was marked so: reboot, and the old bank comes back.
+    Leave {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a boot could not be judged.
+#[derive(Debug, Error)]
+pub enum BootError {
+    /// The record cannot be read.
+    #[error("the boot cannot be judged")]
+    Record {
+        /// The cause.
+        #[source]
+        source: RecordError,
+    },
+    /// A step failed.
+    #[error("the boot of bank {bank} could not be {step}")]
+    Step {
+        /// The running bank.
+        bank: Bank,
+        /// What was to be done.
+        step: &'static str,
+        /// The cause.
+        #[source]
+        source: OpsError,
+    },
+}
+
+/// Judges the boot of `running` and does what follows. `check` is asked only if the bank is on trial.
+pub fn act_on_boot(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    running: Bank,
+    boot: &mut dyn BootControl,
+    check: &mut dyn FnMut() -> Vec<CheckResult>,
+) -> Result<BootAnswer, BootError> {
+    let record = read_record(&*disk, layout).map_err(|source| BootError::Record { source })?.record;
+    let failed = |step| move |source| BootError::Step { bank: running, step, source };
+    match judge_boot(&record, running) {
+        BootVerdict::Steady => {
+            let mut notes = Vec::new();
+            let order = boot.status().map(|status| status.order).unwrap_or_default();
+            let other_is_good = record.bank(running.other()).state == BankState::Good;
+            if order.first() == Some(&running.other()) && other_is_good {
+                // Both are good, and the firmware left the one that it was told to boot.
+                let other = running.other();
+                notes.push(format!(
+                    "bank {other} is first in the boot order, but bank {running} runs: look at {other}"
+                ));
+            } else {
+                bless(disk, layout, running, boot).map_err(failed("put first in the boot order"))?;
+            }
+            Ok(BootAnswer::Serve { notes })
+        }
+        BootVerdict::OnTrial { bank } => {
+            let failures: Vec<String> = check()
+                .into_iter()
+                .filter_map(|result| {
+                    Some(format!("health check {} failed: {}", result.name, result.failure?))
+                })
+                .collect();
+            if failures.is_empty() {
+                bless(disk, layout, bank, boot).map_err(failed("blessed"))?;
+                let notes = vec![format!("bank {bank} passed its health checks and was blessed")];
+                return Ok(BootAnswer::Serve { notes });
+            }
+            let reason = failures.join("; ");
+            mark_failed(disk, layout, bank, &reason, boot).map_err(failed("marked failed"))?;
+            Ok(BootAnswer::Leave { reason })
+        }
+        BootVerdict::FellBack { tried } => {
+            // Failed already by its own agent would not be on trial any more; so it never came that far.
+            let reason =
+                format!("bank {tried} did not come to the end of its trial; the host fell back to {running}");
+            mark_failed(disk, layout, tried, &reason, boot).map_err(failed("settled after a fall-back"))?;
+            Ok(BootAnswer::Serve { notes: vec![reason] })
+        }
+        BootVerdict::Unexpected { running, state } => {
+            let note =
+                format!("bank {running} runs although its state is {state}: it should not have booted");
+            Ok(BootAnswer::Serve { notes: vec![note] })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::time::Duration;
+
+    use lifeboat_bank::efi::MemVars;
+    use lifeboat_bank::layout::{Geometry, LayoutGuids, create_layout};
+    use lifeboat_bank::record::{BankRecord, write_record};
+    use lifeboat_model::{ReleaseRef, ReleaseVersion, Sha256Hex};
+
+    use super::*;
+    use crate::UefiControl;
+
+    struct Rig {
+        disk: Vec<u8>,
+        layout: Layout,
+        boot: UefiControl<MemVars>,
+    }
+
+    fn rig(a: BankState, b: BankState, first: Bank) -> Rig {
+        let mib = 1 << 20;
+        let geometry = Geometry { boot: 4 * mib, root: mib, state: mib };
+        let mut disk = vec![0_u8; usize::try_from(geometry.disk_bytes()).unwrap()];
+        let guids = LayoutGuids::from_random(&std::array::from_fn(|at| u8::try_from(at).unwrap()));
+        let layout = create_layout(&mut disk, &geometry, &guids).unwrap();
+        let mut record = BankRecord { floor: 1, ..BankRecord::empty() };
+        for (bank, state, serial) in [(Bank::A, a, 1), (Bank::B, b, 2)] {
+            let entry = record.bank_mut(bank);
+            entry.state = state;
+            entry.release = Some(ReleaseRef {
+                name: "line".to_owned(),
+                version: ReleaseVersion(serial.to_string()),
+                serial,
+                digest: Sha256Hex::of(&[u8::try_from(serial).unwrap()]),
+            });
+        }
+        write_record(&mut disk, &layout, &record).unwrap();
+        let (mut boot, _) = UefiControl::open(MemVars::new(), &layout).unwrap();
+        boot.commit(first).unwrap();
+        Rig { disk, layout, boot }
+    }
+
+    fn act(rig: &mut Rig, running: Bank, failure: Option<&str>) -> (BootAnswer, BankRecord, Vec<Bank>) {
+        let mut check = || {
+            let failure = failure.map(str::to_owned);
+            vec![CheckResult { name: "10-disk".to_owned(), failure, took: Duration::ZERO }]
+        };
+        let answer = act_on_boot(&mut rig.disk, &rig.layout, running, &mut rig.boot, &mut check).unwrap();
+        let record = read_record(&rig.disk, &rig.layout).unwrap().record;
+        (answer, record, rig.boot.status().unwrap().order)
+    }
+
+    #[test]
+    fn a_bank_on_trial_is_blessed_only_after_its_checks() {
+        let mut rig = rig(BankState::Good, BankState::Trying, Bank::A);
+        let (answer, record, order) = act(&mut rig, Bank::B, None);
+        assert!(matches!(answer, BootAnswer::Serve { .. }));
+        assert_eq!((record.bank(Bank::B).state, record.floor), (BankState::Good, 2));
+        assert_eq!(order, [Bank::B, Bank::A]);
+    }
+
+    #[test]
+    fn a_bank_that_fails_a_check_is_left_and_its_release_remembered() {
+        let mut rig = rig(BankState::Good, BankState::Trying, Bank::A);
+        let (answer, record, order) = act(&mut rig, Bank::B, Some("disk is gone"));
+        let BootAnswer::Leave { reason } = answer else { unreachable!("a failed check must be left") };
+        assert_eq!(reason, "health check 10-disk failed: disk is gone");
+        assert_eq!(record.bank(Bank::B).state, BankState::Failed);
+        assert_eq!(record.bank(Bank::B).note.as_deref(), Some(reason.as_str()));
+        assert_eq!((record.failed.len(), record.floor), (1, 1));
+        assert_eq!(order, [Bank::A, Bank::B]);
+        // Its watchdog may cut the reboot short: the next boot of the old bank finds everything settled.
+        let (answer, again, _) = act(&mut rig, Bank::A, None);
+        assert_eq!(answer, BootAnswer::Serve { notes: Vec::new() });
+        assert_eq!(again, record);
+    }
+
+    #[test]
+    fn a_trial_that_never_ended_is_settled_by_the_old_bank() {
+        let mut rig = rig(BankState::Good, BankState::Trying, Bank::A);
+        rig.boot.set_next(Bank::B).unwrap();
+        let (answer, record, order) = act(&mut rig, Bank::A, Some("is not asked"));
+        let BootAnswer::Serve { notes } = answer else { unreachable!("the old bank serves") };
+        assert!(notes[0].contains("fell back to A"), "{notes:?}");
+        assert_eq!(record.bank(Bank::B).state, BankState::Failed);
+        assert_eq!((record.failed.len(), order), (1, vec![Bank::A, Bank::B]));
+        assert_eq!(rig.boot.status().unwrap().next, None);
+    }
+
+    #[test]
+    fn a_first_boot_puts_its_bank_first_and_a_boot_past_the_order_is_told() {
+        let mut fresh = rig(BankState::Good, BankState::Empty, Bank::B);
+        let (_, _, order) = act(&mut fresh, Bank::A, None);
+        assert_eq!(order, [Bank::A, Bank::B]);
+        let mut skipped = rig(BankState::Good, BankState::Good, Bank::B);
+        let (answer, _, order) = act(&mut skipped, Bank::A, None);
+        assert!(matches!(answer, BootAnswer::Serve { notes } if notes[0].contains("look at B")));
+        assert_eq!(order, [Bank::B, Bank::A], "what a person has to look at is left as it is");
+    }
+
+    #[test]
+    fn a_bank_that_should_not_run_is_told_and_nothing_is_changed() {
+        let mut rig = rig(BankState::Good, BankState::Failed, Bank::A);
+        let before = rig.disk.clone();
+        let (answer, _, _) = act(&mut rig, Bank::B, None);
+        assert!(matches!(answer, BootAnswer::Serve { notes } if notes[0].contains("should not have booted")));
+        assert_eq!(rig.disk, before);
+    }
+}

@@ -1,0 +1,85 @@
+//! The agent's configuration: who it is, and whom it reports to.
+//!
+//! Owns: the file `agent.json` on the state partition. Promises: a wrong file is told with its place. Does not:
+//! keep anything that changes while the agent runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Number of the form of `agent.json`.
+pub const CONFIG_SCHEMA: u32 = 1;
+
+/// The file `agent.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentConfig {
+    /// [`CONFIG_SCHEMA`].
+    pub schema: u32,
+    /// Name of the host in its pool.
+    pub host: String,
+    /// Address of the controller, `host:port`.
+    pub controller: String,
+    /// Secret by which the controller knows the host.
+    pub token: String,
+    /// Longest time that one health check may take, in seconds.
+    #[serde(default = "default_check_secs")]
+    pub check_secs: u64,
+    /// Time that the watchdog gives firmware, loader and the start of the agent, in seconds.
+    #[serde(default = "default_watchdog_secs")]
+    pub watchdog_secs: u32,
+}
+
+fn default_check_secs() -> u64 {
+    60
+}
+
+fn default_watchdog_secs() -> u32 {
+    120
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("reading the agent's configuration {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file has not the form that it should.
+    #[error("{} is not an agent configuration of schema {CONFIG_SCHEMA}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file was written for another version of the agent.
+    #[error("{} has schema {found}; this agent knows {CONFIG_SCHEMA}: use a newer agent", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+    },
+}
+
+impl AgentConfig {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let config: Self = serde_json::from_slice(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
+        if config.schema == CONFIG_SCHEMA {
+            Ok(config)
+        } else {
+            Err(ConfigError::Newer { path: path.to_owned(), found: config.schema })
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! This machine.
+//!
+//! Owns: where things lie, and the facts of the running system. Promises: the disk that is opened is the one the
+//! kernel line names. Does not: change anything when opened, except to lock the disk and to give both banks an
+//! entry in the firmware.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lifeboat_bank::efi::{UefiBootError, VarError};
+use lifeboat_bank::layout::{Layout, LayoutError, read_layout};
+use lifeboat_bank::ops::BootControl;
+use lifeboat_bank::record::{BankRecord, read_record};
+use lifeboat_device::{BlockFile, DeviceError, EfivarFs, Force};
+use lifeboat_model::agent::{AgentStatus, BankReport};
+use lifeboat_model::{Bank, Mib, Millis};
+use thiserror::Error;
+
+use crate::{AgentConfig, DiskError, KernelLine, KernelLineError, Log, UefiControl, find_root};
+
+/// Where things lie on a host.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// `/proc`
+    pub proc: PathBuf,
+    /// `/sys`
+    pub sys: PathBuf,
+    /// `/dev`
+    pub dev: PathBuf,
+    /// What the release brings: `/etc/lifeboat`
+    pub etc: PathBuf,
+    /// The state partition: `/var/lib/lifeboat`
+    pub state: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            proc: "/proc".into(),
+            sys: "/sys".into(),
+            dev: "/dev".into(),
+            etc: "/etc/lifeboat".into(),
+            state: "/var/lib/lifeboat".into(),
+        }
+    }
+}
+
+/// Why a host could not be opened.
+#[derive(Debug, Error)]
+pub enum HostError {
+    /// A fact could not be read.
+    #[error("reading {}", path.display())]
+    Fact {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// This is not a host of ours.
+    #[error("this machine was not booted by Lifeboat")]
+    KernelLine {
+        /// The cause.
+        #[source]
+        source: KernelLineError,
+    },
+    /// The boot disk was not found.
+    #[error("the disk with the running root was not found")]
+    Find {
+        /// The cause.
+        #[source]
+        source: DiskError,
+    },
+    /// The boot disk could not be opened.
+    #[error("the boot disk cannot be used")]
+    Open {
+        /// The cause.
+        #[source]
+        source: DeviceError,
+    },
+    /// The boot disk has another layout than it should.
+    #[error("the boot disk {} is not laid out as it should", path.display())]
+    Layout {
+        /// The disk.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: LayoutError,
+    },
+    /// The kernel line and the disk name different banks.
+    #[error(
+        "the kernel line says bank {line}, but its root is a partition of bank {disk}; nothing is touched"
+    )]
+    Disagree {
+        /// By the kernel line.
+        line: Bank,
+        /// By the table of the disk.
+        disk: String,
+    },
+    /// The firmware's variables cannot be reached.
+    #[error("the firmware's variables cannot be reached; is efivarfs mounted?")]
+    Variables {
+        /// The cause.
+        #[source]
+        source: VarError,
+    },
+    /// The firmware's boot entries cannot be put in order.
+    #[error("the firmware's boot entries cannot be put in order")]
+    Entries {
+        /// The cause.
+        #[source]
+        source: UefiBootError,
+    },
+}
+
+/// A host of ours, opened.
+#[derive(Debug)]
+pub struct Host {
+    /// Where things lie.
+    pub paths: Paths,
+    /// Who it is, and whom it reports to.
+    pub config: AgentConfig,
+    /// The running kernel line.
+    pub line: KernelLine,
+    /// Identity of this boot.
+    pub boot_id: String,
+    /// Layout of the boot disk.
+    pub layout: Layout,
+    /// The agent's log.
+    pub log: Log,
+    disk: Mutex<BlockFile>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Host {
+    /// Opens this machine.
+    pub fn open(paths: Paths, config: AgentConfig) -> Result<Self, HostError> {
+        let read =
+            |path: PathBuf| fs::read_to_string(&path).map_err(|source| HostError::Fact { path, source });
+        let line = KernelLine::parse(&read(paths.proc.join("cmdline"))?)
+            .map_err(|source| HostError::KernelLine { source })?;
+        let boot_id = read(paths.proc.join("sys/kernel/random/boot_id"))?.trim().to_owned();
+        let found =
+            find_root(&paths.sys, &paths.dev, line.root).map_err(|source| HostError::Find { source })?;
+        // In use by this very system: its root is mounted from it. The alternate bank is not.
+        let disk =
+            BlockFile::open_write(&found.disk, Force::Yes).map_err(|source| HostError::Open { source })?;
+        let layout = read_layout(&disk).map_err(|source| HostError::Layout { path: found.disk, source })?;
+        if layout.volumes(line.bank).root.guid != line.root {
+            let disk = layout.bank_of(line.root).map_or_else(|| "none".to_owned(), |bank| bank.to_string());
+            return Err(HostError::Disagree { line: line.bank, disk });
+        }
+        let (log, notes) = (Log::default(), Mutex::new(Vec::new()));
+        Ok(Self { paths, config, line, boot_id, layout, log, disk: Mutex::new(disk), notes })
+    }
+
+    /// The boot disk; one user at a time.
+    pub fn disk(&self) -> MutexGuard<'_, BlockFile> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The firmware's boot variables, with an entry for each bank.
+    pub fn boot_control(&self) -> Result<UefiControl<EfivarFs>, HostError> {
+        let folder = self.paths.sys.join("firmware/efi/efivars");
+        let vars = EfivarFs::open(&folder).map_err(|source| HostError::Variables { source })?;
+        let (control, changes) =
+            UefiControl::open(vars, &self.layout).map_err(|source| HostError::Entries { source })?;
+        for change in changes {
+            self.log.line(&change);
+        }
+        Ok(control)
+    }
+
+    /// Adds a finding of this boot.
+    pub fn note(&self, text: String) {
+        self.log.line(&text);
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// Device of the watchdog.
+    pub fn watchdog(&self) -> PathBuf {
+        self.paths.dev.join("watchdog")
+    }
+
+    /// Time since the kernel started.
+    pub fn uptime(&self) -> Millis {
+        let text = fs::read_to_string(self.paths.proc.join("uptime")).unwrap_or_default();
+        let (secs, hundredths) =
+            text.split_whitespace().next().and_then(|word| word.split_once('.')).unwrap_or_default();
+        Millis(secs.parse::<u64>().unwrap_or(0) * 1000 + hundredths.parse::<u64>().unwrap_or(0) * 10)
+    }
+
+    /// The host as it is now. A record that cannot be read leaves both banks without a report.
+    pub fn status(&self) -> AgentStatus {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let record = match read_record(&*self.disk(), &self.layout) {
+            Ok(read) => Some(read.record),
+            Err(error) => {
+                notes.push(format!("the bank record cannot be read: {}", chain(&error)));
+                None
+            }
+        };
+        let default = self.boot_control().ok().and_then(|mut control| control.status().ok());
+        AgentStatus {
+            host: self.config.host.clone(),
+            boot_id: self.boot_id.clone(),
+            active: self.line.bank,
+            default: default.and_then(|status| status.order.first().copied()),
+            version: self.line.version.clone(),
+            digest: self.line.digest,
+            banks: record.iter().flat_map(|record| Bank::BOTH.map(|bank| report(record, bank))).collect(),
+            floor: record.as_ref().map_or(0, |record| record.floor),
+            failed: record
+                .iter()
+                .flat_map(|record| record.failed.iter().map(|failed| failed.digest))
+                .collect(),
+            on_trial: record.as_ref().and_then(BankRecord::on_trial) == Some(self.line.bank),
+            notes,
+            uptime: self.uptime(),
+            memory: self.memory(),
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn memory(&self) -> Mib {
+        let text = fs::read_to_string(self.paths.proc.join("meminfo")).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or_default();
+        let kib: u64 = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        Mib(kib / 1024)
+    }
+}
+
+fn report(record: &BankRecord, bank: Bank) -> BankReport {
+    let entry = record.bank(bank);
+    BankReport {
+        bank,
+        state: entry.state,
+        release: entry.release.clone(),
+        updated: entry.updated,
+        note: entry.note.clone(),
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

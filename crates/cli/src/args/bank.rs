@@ -1,0 +1,121 @@
+//! `lifeboat bank …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use lifeboat_model::Bank;
+
+use crate::size::parse_size;
+
+/// Verbs of banks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BankCmd {
+    /// Show both banks by identity, and which boots next and why
+    #[command(after_help = "\
+Examples:
+  lifeboat bank show /dev/nvme0n1
+  lifeboat bank show host1.img --vars host1.vars.fd -o json")]
+    Show(ShowBankArgs),
+    /// Partition a disk or a new image file for two banks
+    #[command(after_help = "\
+Examples:
+  lifeboat bank init host1.img --size 2G
+  lifeboat bank init /dev/sdb --root-size 8G --state-size 20G
+A disk that is in use is refused. Foreign content is refused without --force, and named.")]
+    Init(InitArgs),
+    /// Write a release into the alternate bank, and verify every byte
+    #[command(after_help = "\
+Examples:
+  lifeboat bank install host1.img r2.lbr --trust maker.pub
+  lifeboat bank install /dev/sda r2.lbr --trust maker.pub --active A
+The active bank is never written. A power cut at any moment leaves a host that boots the old bank.")]
+    Install(InstallArgs),
+    /// Let the next boot, and only that one, try a bank
+    #[command(after_help = "\
+Examples:
+  lifeboat bank activate /dev/sda --bank B
+  lifeboat bank activate host1.img --bank B --vars host1.vars.fd
+If the bank does not come up, the boot after that is the old bank again.")]
+    Activate(ActivateArgs),
+}
+
+/// The disk, and where its machine keeps its firmware variables.
+#[derive(Debug, Args)]
+pub(crate) struct ShowBankArgs {
+    /// Disk or image file
+    #[arg(value_name = "DISK")]
+    pub(crate) disk: PathBuf,
+    /// Firmware variables: an OVMF image (.fd), a JSON file, or an efivarfs directory [default: DISK.vars.json or
+    /// DISK.vars.fd if there; the machine's own when DISK holds the running system]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vars: Option<PathBuf>,
+}
+
+/// Partitioning.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Disk, or image file that is made if it is not there
+    #[arg(value_name = "DISK")]
+    pub(crate) disk: PathBuf,
+    /// Size of a new image file
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) size: Option<u64>,
+    /// Size of each of the two boot volumes [default: an eighth of the disk, 4 MiB to 512 MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) boot_size: Option<u64>,
+    /// Size of each of the two root volumes [default: what the disk leaves, at most 32 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) root_size: Option<u64>,
+    /// Size of the state volume [default: what the others leave, at least an eighth]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) state_size: Option<u64>,
+    /// Overwrite foreign content, or banks that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Installing a release.
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// Disk or image file
+    #[arg(value_name = "DISK")]
+    pub(crate) disk: PathBuf,
+    /// The release
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// Public key of a maker that is trusted; may be repeated
+    #[arg(long, value_name = "KEY", env = "LIFEBOAT_TRUST", required = true)]
+    pub(crate) trust: Vec<PathBuf>,
+    /// Bank to write [default: the alternate bank; A on an empty disk]
+    #[arg(long, value_name = "A|B")]
+    pub(crate) bank: Option<Bank>,
+    /// The bank that is in use [default: what the running kernel, the boot variables or the bank record say]
+    #[arg(long, value_name = "A|B")]
+    pub(crate) active: Option<Bank>,
+    /// Try a release again that failed on this host before
+    #[arg(long)]
+    pub(crate) retry: bool,
+    /// Write although the disk is in use or has partitions that are not ours
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Firmware variables, as for `bank show`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vars: Option<PathBuf>,
+}
+
+/// One-shot boot.
+#[derive(Debug, Args)]
+pub(crate) struct ActivateArgs {
+    /// Disk or image file
+    #[arg(value_name = "DISK")]
+    pub(crate) disk: PathBuf,
+    /// Bank to try
+    #[arg(long, value_name = "A|B")]
+    pub(crate) bank: Bank,
+    /// Write although the disk is in use
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Firmware variables, as for `bank show`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vars: Option<PathBuf>,
+}

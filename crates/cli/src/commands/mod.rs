@@ -1,0 +1,45 @@
+//! One file per noun.
+
+mod ask;
+mod bank;
+mod demo;
+mod env;
+mod lab;
+mod plan;
+mod pool;
+mod pool_sim;
+mod release;
+mod release_build;
+mod roll;
+mod status;
+
+use clap::CommandFactory as _;
+
+pub(crate) use ask::ask;
+pub(crate) use lab::lab_error;
+pub(crate) use release::{now, open_bundle};
+
+use crate::args::{Cli, Noun};
+use crate::error::CliError;
+use crate::run::Ctx;
+
+/// Runs what was asked for.
+pub(crate) fn run(ctx: &Ctx, cli: &Cli) -> Result<(), CliError> {
+    match &cli.noun {
+        Noun::Bank(cmd) => bank::run(ctx, cmd),
+        Noun::Release(cmd) => release::run(ctx, cmd),
+        Noun::Pool(cmd) => pool::run(ctx, cmd),
+        Noun::Plan(cmd) => plan::run(ctx, cmd),
+        Noun::Roll(cmd) => roll::run(ctx, cmd),
+        Noun::Demo(args) => demo::run(ctx, args),
+        Noun::Lab(cmd) => lab::run(ctx, cmd),
+        Noun::Status => status::run(ctx),
+        Noun::Env => env::run(ctx, cli),
+        Noun::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "lifeboat", &mut script);
+            ctx.out.text(&String::from_utf8_lossy(&script))
+        }
+        Noun::Version => env::version(ctx),
+    }
+}

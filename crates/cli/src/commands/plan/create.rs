@@ -1,0 +1,97 @@
+//! `lifeboat plan create`
+
+use std::path::Path;
+
+use lifeboat_bundle::Rules;
+use lifeboat_model::{Finding, Policy, Severity};
+use lifeboat_plan::{Options, PlanError, lint, plan};
+
+use super::show;
+use crate::args::CreatePlanArgs;
+use crate::commands::release::{load_trust, now, open_bundle, verify_to_end};
+use crate::drivers;
+use crate::error::{CliError, Kind, file_error};
+use crate::files::{read_toml, replace};
+use crate::run::Ctx;
+use crate::state::PlanSource;
+
+pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
+    let (file, dir) = ctx.state.pool(&args.pool)?;
+    let policy = match &args.policy {
+        Some(path) => load_policy(path)?,
+        None => Policy::default(),
+    };
+    let trust = load_trust(&args.trust)?;
+    let bundle = open_bundle(&args.release, &trust, &Rules::at(now()))?;
+    verify_to_end(&args.release, &bundle)?;
+    let bundle_path =
+        args.release.canonicalize().map_err(|source| file_error("looking at", &args.release, source))?;
+    let source = PlanSource { schema: 1, bundle: bundle_path, trust: trust.to_text() };
+
+    let mut driver = drivers::open(&file, &dir, None)?;
+    let world = driver.observe().map_err(|cause| drivers::driver_error(&file, cause))?;
+    let options = Options { exclude: args.exclude.iter().cloned().collect(), ..Options::default() };
+    let made = plan(&world, bundle.release(), &policy, &options).map_err(plan_error)?;
+    check(&lint(&world, &made))?;
+
+    let bug = |cause| CliError::new(Kind::Bug, "writing a plan as JSON").because(cause);
+    let hash = if ctx.dry_run {
+        made.hash().map_err(bug)?
+    } else {
+        let (hash, _) = ctx.state.keep_plan(&made, &source)?;
+        if let Some(out) = &args.out {
+            let bytes = serde_json::to_vec(&made).map_err(bug)?;
+            replace(out, 0o644, |file| std::io::Write::write_all(file, &bytes))?;
+        }
+        hash
+    };
+    show::show(ctx, &hash, &made)?;
+    if ctx.dry_run {
+        ctx.out.say("the plan was not kept (--dry-run)");
+    }
+    match made.blocked.len() {
+        0 => Ok(()),
+        blocked => {
+            Err(CliError::new(Kind::Blockers, format!("{blocked} hosts are blocked; nothing was changed"))
+                .remedy("mend what is named beside each, or leave the host out: --exclude HOST"))
+        }
+    }
+}
+
+fn load_policy(path: &Path) -> Result<Policy, CliError> {
+    let policy: Policy = read_toml(path, "policy")?;
+    policy.validate().map_err(|cause| {
+        CliError::new(Kind::Failed, format!("{}: the policy is wrong", path.display()))
+            .because(cause)
+            .remedy("give the value a number in its range")
+    })?;
+    Ok(policy)
+}
+
+fn plan_error(cause: PlanError) -> CliError {
+    let (kind, remedy) = match &cause {
+        PlanError::Policy(_) => (Kind::Failed, "mend the policy file"),
+        PlanError::NoHosts { .. } => (Kind::Blockers, "look at the pool: lifeboat pool show"),
+        PlanError::UnknownHost { .. } => (Kind::NotFound, "see its hosts: lifeboat pool show"),
+        PlanError::CoordinatorExcluded { .. } => (Kind::Blockers, "do not exclude the coordinator"),
+        PlanError::AbsurdMemory { .. } => (Kind::Failed, "correct the memory that the pool states"),
+    };
+    CliError::new(kind, "no plan was made").because(cause).remedy(remedy)
+}
+
+/// A plan that its own linter does not accept is never shown for approval.
+fn check(findings: &[Finding]) -> Result<(), CliError> {
+    let blockers: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Blocker)
+        .map(ToString::to_string)
+        .collect();
+    if blockers.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::new(
+        Kind::Bug,
+        format!("the planner made a plan that is not sound: {}", blockers.join("; ")),
+    )
+    .remedy("report this with the output of: lifeboat pool show -o json"))
+}

@@ -1,0 +1,259 @@
+//! `lifeboat release build`: a directory becomes a signed bundle.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use lifeboat_bundle::{BuildError, BundleBuilder, ReleaseDraft, SecretKey, slot};
+use lifeboat_model::ReleaseRef;
+
+use super::release::now;
+use crate::args::BuildArgs;
+use crate::error::{CliError, Kind, file_error};
+use crate::files::{read_text, replace};
+use crate::output::ProgressLine;
+use crate::run::Ctx;
+use crate::size::show_size;
+
+/// Where Debian's `systemd-boot-efi` puts the stub.
+const SYSTEM_STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+
+/// One part of a release: its slot, its file, its length.
+struct Part {
+    slot: &'static str,
+    path: PathBuf,
+    len: u64,
+}
+
+/// A bundle that was written.
+#[derive(serde::Serialize)]
+struct Built<'a> {
+    file: &'a Path,
+    bytes: u64,
+    release: &'a ReleaseRef,
+    key_id: String,
+}
+
+pub(crate) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
+    let key = load_secret(&args.key)?;
+    let parts = find_parts(&args.dir)?;
+    let draft = ReleaseDraft {
+        name: args.name.clone(),
+        version: args.version.clone(),
+        serial: args.serial,
+        created: created(),
+        expires: args.expires.as_deref().map(parse_date).transpose()?,
+        arch: "x86_64".to_owned(),
+        cmdline: cmdline(&args.dir)?,
+    };
+    if ctx.dry_run {
+        for part in &parts {
+            ctx.out.say(&format!("{:<8} {:>10}  {}", part.slot, show_size(part.len), part.path.display()));
+        }
+        ctx.out.say(&format!("would write {}, signed by key {}", args.out.display(), key.id()));
+        return Ok(());
+    }
+    let release = replace(&args.out, 0o644, |file| write_bundle(file, args, draft, &parts, &key))?;
+    let bytes = args.out.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+    let built = Built { file: &args.out, bytes, release: &release, key_id: key.id().to_string() };
+    ctx.out.object("release-built", &built, &release.digest.to_string(), || {
+        format!(
+            "{}: {release} serial {}, {}, signed by key {}\n",
+            args.out.display(),
+            release.serial,
+            show_size(bytes),
+            built.key_id
+        )
+    })
+}
+
+fn write_bundle(
+    out: &mut File,
+    args: &BuildArgs,
+    draft: ReleaseDraft,
+    parts: &[Part],
+    key: &SecretKey,
+) -> Result<ReleaseRef, CliError> {
+    let fail = |cause| build_error(&args.out, cause);
+    let mut builder = BundleBuilder::new(draft, scratch_file(&args.out)?).map_err(fail)?;
+    let mut line = ProgressLine::bytes("compressing", parts.iter().map(|part| part.len).sum());
+    let mut done = 0;
+    for part in parts {
+        let file = File::open(&part.path).map_err(|source| file_error("reading", &part.path, source))?;
+        let counted = Counted { file: BufReader::new(file), done: &mut done, line: &mut line };
+        builder.add_slot(part.slot, counted, part.len).map_err(fail)?;
+    }
+    line.finish();
+    let mut out = BufWriter::new(out);
+    let release = builder.finish(&[key], &mut out).map_err(fail)?;
+    out.flush().map_err(|source| file_error("writing", &args.out, source))?;
+    Ok(release)
+}
+
+/// A reader that tells how far it is.
+struct Counted<'a> {
+    file: BufReader<File>,
+    done: &'a mut u64,
+    line: &'a mut ProgressLine,
+}
+
+impl std::io::Read for Counted<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let got = self.file.read(buf)?;
+        *self.done += got as u64;
+        self.line.set(*self.done);
+        Ok(got)
+    }
+}
+
+/// A file beside the bundle that has no name: compressed blocks wait there until the manifest is complete.
+fn scratch_file(out: &Path) -> Result<File, CliError> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(out.file_name().unwrap_or_default());
+    name.push(format!(".blocks.{}", std::process::id()));
+    let path = out.with_file_name(name);
+    let open = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+    let file = open.map_err(|source| file_error("making scratch space", &path, source))?;
+    std::fs::remove_file(&path).map_err(|source| file_error("making scratch space", &path, source))?;
+    Ok(file)
+}
+
+fn load_secret(path: &Path) -> Result<SecretKey, CliError> {
+    let text = read_text(path, "the secret key", 1 << 16)?;
+    SecretKey::parse(text.trim()).map_err(|cause| {
+        CliError::new(Kind::Failed, format!("{} is not a secret key", path.display()))
+            .because(cause)
+            .remedy("make one with: lifeboat release keygen OUT")
+    })
+}
+
+/// The parts in the order in which they stand in the bundle: small ones first.
+fn find_parts(dir: &Path) -> Result<Vec<Part>, CliError> {
+    if !dir.is_dir() {
+        return Err(CliError::new(Kind::NotFound, format!("{} is not a directory", dir.display()))
+            .remedy("give a directory with kernel, initrd and root"));
+    }
+    let mut parts = Vec::new();
+    let stub = dir.join("stub");
+    let system = Path::new(SYSTEM_STUB);
+    if stub.exists() {
+        parts.push(part(slot::STUB, stub)?);
+    } else if system.exists() {
+        parts.push(part(slot::STUB, system.to_owned())?);
+    } else {
+        return Err(CliError::new(
+            Kind::NotFound,
+            format!("neither {} nor {SYSTEM_STUB} is there: a release needs a UEFI stub", stub.display()),
+        )
+        .remedy("put the stub into the directory, or install one: apt-get install systemd-boot-efi"));
+    }
+    let osrel = dir.join("osrel");
+    if osrel.exists() {
+        parts.push(part(slot::OSREL, osrel)?);
+    }
+    for (slot, names) in [
+        (slot::KERNEL, ["kernel", "vmlinuz"].as_slice()),
+        (slot::INITRD, ["initrd", "initrd.img"].as_slice()),
+        (slot::ROOT, ["root", "root.img"].as_slice()),
+    ] {
+        let found: Vec<PathBuf> =
+            names.iter().map(|name| dir.join(name)).filter(|path| path.exists()).collect();
+        match found.as_slice() {
+            [one] => parts.push(part(slot, one.clone())?),
+            [] => {
+                return Err(CliError::new(Kind::NotFound, format!("{} has no {slot}", dir.display()))
+                    .remedy(format!("put the {slot} there as {}", names.join(" or "))));
+            }
+            several => {
+                let several: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+                return Err(CliError::new(
+                    Kind::NotFound,
+                    format!("which is the {slot}: {}?", several.join(", ")),
+                )
+                .remedy("leave one of them there"));
+            }
+        }
+    }
+    Ok(parts)
+}
+
+fn part(slot: &'static str, path: PathBuf) -> Result<Part, CliError> {
+    let metadata = path.metadata().map_err(|source| file_error("reading", &path, source))?;
+    if !metadata.is_file() {
+        return Err(CliError::new(Kind::Failed, format!("{} is not a plain file", path.display()))
+            .remedy(format!("put the {slot} there as a file")));
+    }
+    if metadata.len() == 0 {
+        return Err(CliError::new(Kind::Failed, format!("{} is empty", path.display()))
+            .remedy(format!("put the {slot} there")));
+    }
+    Ok(Part { slot, path, len: metadata.len() })
+}
+
+/// Further kernel options, lines joined.
+fn cmdline(dir: &Path) -> Result<String, CliError> {
+    let path = dir.join("cmdline");
+    if !path.exists() {
+        return Ok(String::new());
+    }
+    let text = read_text(&path, "the kernel options", 1 << 16)?;
+    Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Now, or `SOURCE_DATE_EPOCH` (reproducible-builds.org) for a bundle that is the same every time.
+fn created() -> u64 {
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    epoch.unwrap_or_else(now)
+}
+
+/// Unix seconds of a date (its end, UTC) or of a time.
+fn parse_date(text: &str) -> Result<u64, CliError> {
+    let wrong = || {
+        CliError::usage(format!("--expires {text:?} is not a date"))
+            .remedy("examples: 2027-06-30 or 2027-06-30T12:00:00Z")
+    };
+    let seconds = match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time.as_second(),
+        Err(_) => {
+            let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+            let end = date.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
+            end.timestamp().as_second()
+        }
+    };
+    u64::try_from(seconds).map_err(|_| wrong())
+}
+
+fn build_error(out: &Path, cause: BuildError) -> CliError {
+    let kind = match &cause {
+        BuildError::Manifest(_) => Kind::Usage,
+        BuildError::Form(_)
+        | BuildError::SlotCut { .. }
+        | BuildError::SlotLonger { .. }
+        | BuildError::Incomplete { .. }
+        | BuildError::NoKey
+        | BuildError::KeyTwice { .. }
+        | BuildError::ReadSlot { .. }
+        | BuildError::Compress { .. }
+        | BuildError::Scratch(_)
+        | BuildError::Output(_) => Kind::Failed,
+    };
+    let error = CliError::new(kind, format!("building {}", out.display())).because(cause);
+    if kind == Kind::Usage { error.remedy("see: lifeboat release build --help") } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_date_means_its_end() {
+        assert_eq!(parse_date("1970-01-01").unwrap(), 86399);
+        assert_eq!(parse_date("1970-01-01T00:01:00Z").unwrap(), 60);
+        for wrong in ["", "tomorrow", "1969-01-01", "2027-13-01"] {
+            assert_eq!(parse_date(wrong).unwrap_err().kind(), Kind::Usage, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Carrying a roll to its end while a person looks on.
+
+use std::path::PathBuf;
+
+use lifeboat_executor::{Executor, Options};
+use lifeboat_model::{Event, Phase, RollEnd};
+use lifeboat_roll::Journal;
+use lifeboat_store::Holder;
+
+use super::{ended, executor_error};
+use crate::error::CliError;
+use crate::run::Ctx;
+use crate::view::LiveView;
+
+/// Who this process is, for lease and journal.
+pub(crate) fn holder() -> Holder {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = format!("lifeboat@{machine}[{}]", std::process::id());
+    Holder { name, since: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string() }
+}
+
+/// How the loop runs for a person who looks on.
+pub(crate) fn options() -> Options {
+    let mut options = Options::new(holder());
+    options.wait = std::time::Duration::from_millis(150);
+    options
+}
+
+/// Where the board of a roll is published.
+pub(crate) fn board_path(ctx: &Ctx, roll: &lifeboat_model::RollId) -> PathBuf {
+    ctx.state.root().join("boards").join(format!("{roll}.json"))
+}
+
+/// Runs the roll to its end, drawing it; says what to do when it stopped.
+pub(crate) fn drive(
+    ctx: &Ctx,
+    executor: &mut Executor<'_>,
+    mut view: LiveView,
+    before: &[Event],
+) -> Result<(), CliError> {
+    view.replay(before.iter());
+    let roll = executor.roll().clone();
+    let end = executor.run(&mut view).map_err(executor_error)?;
+    view.draw(executor.snapshot(), true);
+    ctx.out.say(&last_words(&end));
+    ended(&roll, &end, &advice(executor.journal()))
+}
+
+fn last_words(end: &RollEnd) -> String {
+    match end {
+        RollEnd::Completed => "every planned host runs the release, and serves".to_owned(),
+        RollEnd::CompletedWithExceptions { .. } => "the roll has ended, with exceptions".to_owned(),
+        RollEnd::Stopped { .. } => {
+            "the roll stopped; no feature is left suspended by it unless it is named".to_owned()
+        }
+        RollEnd::Aborted => "the roll was aborted; what could be undone was undone".to_owned(),
+    }
+}
+
+/// What a person can do about a roll that stopped.
+pub(crate) fn advice(journal: &Journal) -> String {
+    let failed = journal.hosts().iter().find(|run| run.phase.is_failure());
+    let Some(run) = failed else {
+        return "mend it, then: lifeboat roll resume".to_owned();
+    };
+    let host = &run.host;
+    let pool = &journal.plan().pool;
+    let what = match run.phase {
+        Phase::RolledBack { .. } => format!(
+            "{host} serves from its old bank, nothing is lost. Mend the release and plan again (lifeboat plan create \
+             {pool} …)"
+        ),
+        _ => format!("look at {host} and mend what is named above"),
+    };
+    format!(
+        "{what}; or try the host again: lifeboat roll resume --retry {host}; or go on without it: \
+         lifeboat plan create {pool} … --exclude {host}"
+    )
+}

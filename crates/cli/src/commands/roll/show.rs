@@ -1,0 +1,198 @@
+//! `lifeboat roll watch|status|log|list`
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifeboat_executor::Snapshot;
+use lifeboat_model::Event;
+use lifeboat_roll::Journal;
+use lifeboat_store::{RollRow, RollState, Store};
+use serde::Serialize;
+
+use super::drive::board_path;
+use super::{find, open_store, store_error};
+use crate::args::RollRef;
+use crate::drivers;
+use crate::error::{CliError, Kind};
+use crate::output::{Cell, Out, Paint, Table, with_schema};
+use crate::run::Ctx;
+use crate::view::{Board, LiveView, Style, Timeline, render, tell};
+
+/// Time between two looks at the journal.
+const LOOK: Duration = Duration::from_millis(250);
+
+pub(super) fn watch(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
+    let store = open_store(ctx)?;
+    let mut row = find(&store, roll)?;
+    let style = Style::fitting(&ctx.out);
+    let mut view = LiveView::new(style, &ctx.out, ctx.verbose, None);
+    let mut seen = 0;
+    let mut begun = None;
+    loop {
+        let news = store.events(&row, seen).map_err(store_error)?;
+        for link in &news {
+            seen = link.event.seq;
+            let begun = *begun.get_or_insert(link.event.at);
+            match style {
+                Style::Jsonl => ctx.out.text(&with_schema("event", &link.event, false)?)?,
+                Style::Lines => {
+                    if let Some(line) = tell(&link.event, ctx.verbose > 0) {
+                        ctx.out.text(&format!("{:>7}  {line}\n", link.event.at.since(begun).to_string()))?;
+                    }
+                }
+                Style::Board | Style::Silent => {}
+            }
+        }
+        row = store.roll(&row.id).map_err(store_error)?;
+        let held = store.holder(&row.pool).is_some();
+        if style == Style::Board
+            && let Some(board) = published(ctx, &row)
+        {
+            view.put(&board);
+        }
+        if row.state != RollState::Active && news.is_empty() {
+            return Ok(());
+        }
+        if !held && news.is_empty() {
+            return Err(CliError::new(
+                Kind::PartlyDone,
+                format!("no controller is at work on roll {}", row.id),
+            )
+            .remedy("take it up: lifeboat roll resume"));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+pub(super) fn status(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
+    let store = open_store(ctx)?;
+    let row = find(&store, roll)?;
+    let board = board(ctx, &store, &row)?;
+    ctx.out.object("roll", &board, &board.roll, || {
+        let mut text = render(&board, Out::width(), None, ctx.out.colour);
+        match store.holder(&row.pool) {
+            Some(holder) => text.push_str(&format!("\ncontroller {} since {}\n", holder.name, holder.since)),
+            None if row.state == RollState::Active => {
+                text.push_str("\nno controller is at work; take it up: lifeboat roll resume\n");
+            }
+            None => {}
+        }
+        text
+    })
+}
+
+/// The board of a roll: from its controller if there is one, else from the journal and the pool itself.
+pub(crate) fn board(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<Board, CliError> {
+    if store.holder(&row.pool).is_some()
+        && let Some(board) = published(ctx, row)
+    {
+        return Ok(board);
+    }
+    let events: Vec<Event> =
+        store.events(row, 0).map_err(store_error)?.into_iter().map(|l| l.event).collect();
+    let mut journal = Journal::new(Arc::clone(&row.plan), row.plan_hash);
+    let mut timeline = Timeline::default();
+    for event in &events {
+        journal.apply(event).map_err(|cause| {
+            CliError::new(Kind::Verification, format!("roll {} cannot be read from its journal", row.id))
+                .because(cause)
+        })?;
+        timeline.note(event);
+    }
+    let (pool, dir) = ctx.state.pool(row.pool.as_str())?;
+    let mut driver = drivers::open(&pool, &dir, None)?;
+    let world = driver.observe().map_err(|cause| drivers::driver_error(&pool, cause))?;
+    let now = if row.state == RollState::Active { driver.now() } else { journal.last_at() };
+    let progress = BTreeMap::new();
+    let snapshot = Snapshot { roll: &row.id, journal: &journal, world: &world, progress: &progress, now };
+    Ok(Board::of(snapshot, &timeline))
+}
+
+fn published(ctx: &Ctx, row: &RollRow) -> Option<Board> {
+    let bytes = std::fs::read(board_path(ctx, &row.id)).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+pub(super) fn log(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
+    let store = open_store(ctx)?;
+    let row = find(&store, roll)?;
+    let links = store.events(&row, 0).map_err(store_error)?;
+    let events: Vec<&Event> = links.iter().map(|link| &link.event).collect();
+    ctx.out.list(
+        "event",
+        &events,
+        |event| event.seq.to_string(),
+        || {
+            let mut table = Table::new().number("SEQ").column("TIME").flexible("WHAT");
+            for event in &events {
+                if let Some(line) = tell(event, true) {
+                    table.row([event.seq.to_string(), clock(event.at.0), line]);
+                }
+            }
+            let chain = links
+                .last()
+                .map_or_else(String::new, |last| format!("\nchain whole to {}\n", last.hash.short()));
+            format!("{}{chain}", table.render(Out::width(), ctx.out.colour))
+        },
+    )
+}
+
+#[derive(Serialize)]
+struct RollLine {
+    roll: String,
+    pool: String,
+    target: String,
+    state: &'static str,
+    created: String,
+    plan: String,
+    controller: Option<String>,
+}
+
+pub(super) fn list(ctx: &Ctx) -> Result<(), CliError> {
+    let store = open_store(ctx)?;
+    let rolls = store.rolls().map_err(store_error)?;
+    let lines: Vec<RollLine> = rolls
+        .iter()
+        .map(|row| RollLine {
+            roll: row.id.to_string(),
+            pool: row.pool.to_string(),
+            target: format!("{} {}", row.plan.target.name, row.plan.target.version),
+            state: row.state.word(),
+            created: clock(row.created.0),
+            plan: row.plan_hash.short(),
+            controller: store
+                .holder(&row.pool)
+                .filter(|_| row.state == RollState::Active)
+                .map(|holder| holder.name),
+        })
+        .collect();
+    ctx.out.list(
+        "roll-row",
+        &lines,
+        |line| line.roll.clone(),
+        || {
+            let titles = ["ROLL", "POOL", "TARGET", "STATE", "CREATED", "PLAN"];
+            let mut table = titles.into_iter().fold(Table::new(), Table::column).flexible("CONTROLLER");
+            for line in &lines {
+                let controller = line.controller.as_deref().unwrap_or("none");
+                let paint = if line.state == "ended" { Paint::Dim } else { Paint::Warn };
+                table.row([
+                    Cell::from(line.roll.clone()),
+                    Cell::from(line.pool.clone()),
+                    Cell::from(line.target.clone()),
+                    Cell::painted(line.state, paint),
+                    Cell::from(line.created.clone()),
+                    Cell::from(line.plan.clone()),
+                    Cell::from(controller),
+                ]);
+            }
+            table.render(Out::width(), ctx.out.colour)
+        },
+    )
+}
+
+fn clock(millis: u64) -> String {
+    let time = i64::try_from(millis).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    time.map_or_else(|| millis.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}

@@ -1,0 +1,106 @@
+//! `lifeboat roll start`
+
+use std::io::{IsTerminal as _, Write as _};
+
+use lifeboat_executor::Executor;
+use lifeboat_model::{Plan, RollId};
+
+use super::drive::{board_path, drive, options};
+use super::{executor_error, open_store};
+use crate::args::StartArgs;
+use crate::drivers;
+use crate::error::{CliError, Kind};
+use crate::run::Ctx;
+use crate::state::StateDir;
+use crate::view::{LiveView, Style};
+
+pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
+    let stored = ctx.state.plan(&args.plan, false)?;
+    let source = ctx.state.plan_source(&stored.hash)?;
+    let (pool, dir) = ctx.state.pool(stored.plan.pool.as_str())?;
+    if !args.retry.is_empty() {
+        let unknown =
+            args.retry.iter().find(|host| !stored.plan.steps.iter().any(|step| step.host == **host));
+        if let Some(host) = unknown {
+            return Err(CliError::new(Kind::NotFound, format!("the plan has no step for host {host}"))
+                .remedy("see: lifeboat plan show"));
+        }
+    }
+    if ctx.dry_run {
+        return ctx.out.text(&format!(
+            "would carry out plan {}\n{}",
+            stored.hash.short(),
+            summary(&stored.plan)
+        ));
+    }
+    confirm(ctx, &stored.plan, &format!("carry out plan {}", stored.hash.short()))?;
+    let mut driver = drivers::open(&pool, &dir, Some(&source))?;
+    let mut store = open_store(ctx)?;
+    let id = new_roll_id()?;
+    let context = serde_json::to_string(&source)
+        .map_err(|cause| CliError::new(Kind::Bug, "writing the source of a plan").because(cause))?;
+    let view = live(ctx, &id)?;
+    let plan = &stored.plan;
+    let mut executor =
+        Executor::start(&mut store, driver.as_mut(), &id, plan, &stored.hash, &context, options())
+            .map_err(executor_error)?;
+    for host in &args.retry {
+        let verb = lifeboat_model::OperatorVerb::Retry { host: host.clone() };
+        executor.order(&verb, "roll start --retry").map_err(executor_error)?;
+    }
+    drive(ctx, &mut executor, view, &[])
+}
+
+/// The view that fits this output, publishing the roll's board.
+pub(crate) fn live(ctx: &Ctx, roll: &RollId) -> Result<LiveView, CliError> {
+    let path = board_path(ctx, roll);
+    if let Some(folder) = path.parent() {
+        StateDir::make_dir(folder)?;
+    }
+    Ok(LiveView::new(Style::fitting(&ctx.out), &ctx.out, ctx.verbose, Some(path)))
+}
+
+/// A name that sorts by time and is not used twice: `roll-20261120-2315-3f9c`.
+pub(crate) fn new_roll_id() -> Result<RollId, CliError> {
+    let mut random = [0_u8; 2];
+    getrandom::fill(&mut random)
+        .map_err(|error| CliError::new(Kind::Failed, format!("random bytes from the kernel: {error}")))?;
+    let [a, b] = random;
+    let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+    RollId::new(format!("roll-{time}-{a:02x}{b:02x}"))
+        .map_err(|error| CliError::usage("a roll's name").because(error))
+}
+
+/// A plan in three lines.
+pub(crate) fn summary(plan: &Plan) -> String {
+    let figures = &plan.figures;
+    format!(
+        "pool {}, {} hosts in {} waves to {} {}, {} moves of guests (no plan can do with fewer than {}), about {}\n",
+        plan.pool,
+        plan.steps.len(),
+        figures.waves,
+        plan.target.name,
+        plan.target.version,
+        figures.moves.planned,
+        figures.moves.bound,
+        figures.makespan.planned,
+    )
+}
+
+/// Asks a person on a terminal. A script is not asked: giving the hash was its approval.
+fn confirm(ctx: &Ctx, plan: &Plan, what: &str) -> Result<(), CliError> {
+    if ctx.yes || !std::io::stdin().is_terminal() || ctx.out.format.is_json() {
+        return Ok(());
+    }
+    let mut stderr = std::io::stderr().lock();
+    let asked = write!(stderr, "{}{what}? [y/N] ", summary(plan)).and_then(|()| stderr.flush());
+    drop(stderr);
+    let mut answer = String::new();
+    if asked.is_ok()
+        && std::io::stdin().read_line(&mut answer).is_ok()
+        && matches!(answer.trim(), "y" | "Y" | "yes")
+    {
+        return Ok(());
+    }
+    Err(CliError::new(Kind::Failed, "not approved; nothing was changed").remedy("answer y, or give --yes"))
+}

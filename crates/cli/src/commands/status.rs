@@ -1,0 +1,82 @@
+//! `lifeboat status`: what is known and what is going on, at a glance.
+
+use lifeboat_store::{RollState, Store};
+use serde::Serialize;
+
+use crate::error::{CliError, Kind};
+use crate::output::{Cell, Paint, Table};
+use crate::run::Ctx;
+
+#[derive(Serialize)]
+struct PoolStatus {
+    pool: String,
+    driver: Option<&'static str>,
+    roll: Option<String>,
+    state: &'static str,
+    controller: Option<String>,
+    next: String,
+}
+
+pub(crate) fn run(ctx: &Ctx) -> Result<(), CliError> {
+    let path = ctx.state.database();
+    // Looking makes nothing: without a journal there was no roll.
+    let store = if path.exists() {
+        Some(Store::open(&path).map_err(|cause| {
+            CliError::new(Kind::Failed, format!("opening the journal {}", path.display())).because(cause)
+        })?)
+    } else {
+        None
+    };
+    let rolls = match &store {
+        Some(store) => store.rolls().map_err(|cause| {
+            CliError::new(Kind::Failed, format!("reading the journal {}", path.display())).because(cause)
+        })?,
+        None => Vec::new(),
+    };
+    let mut lines = Vec::new();
+    for pool in ctx.state.pool_names()? {
+        let driver = ctx.state.pool(&pool).ok().map(|(file, _)| file.driver.word());
+        // Rolls come newest first.
+        let roll = rolls.iter().find(|roll| roll.pool.as_str() == pool);
+        let holder = roll.and_then(|roll| store.as_ref()?.holder(&roll.pool)).map(|holder| holder.name);
+        let (state, next) = match (roll.map(|roll| roll.state), &holder) {
+            (None, _) => ("no roll yet", format!("lifeboat plan create {pool} …")),
+            (Some(RollState::Active), Some(_)) => ("rolling", "lifeboat roll watch".to_owned()),
+            (Some(RollState::Active), None) => ("interrupted", "lifeboat roll resume".to_owned()),
+            (Some(RollState::Stopped), _) => {
+                ("stopped", "lifeboat roll status; lifeboat roll resume".to_owned())
+            }
+            (Some(RollState::Ended), _) => ("ended", "lifeboat roll status".to_owned()),
+        };
+        let roll = roll.map(|roll| roll.id.to_string());
+        lines.push(PoolStatus { pool, driver, roll, state, controller: holder, next });
+    }
+    ctx.out.list("pool-status", &lines, |line| line.pool.clone(), || people(ctx, &lines))
+}
+
+fn people(ctx: &Ctx, lines: &[PoolStatus]) -> String {
+    let plans = ctx.state.plan_hashes().map_or(0, |hashes| hashes.len());
+    let mut text = format!("state in {}: {} pools, {plans} plans\n", ctx.state.root().display(), lines.len());
+    if lines.is_empty() {
+        text.push_str("begin with: lifeboat demo, lifeboat pool create-sim NAME, or lifeboat lab up\n");
+        return text;
+    }
+    let mut table =
+        Table::new().column("POOL").column("DRIVER").column("ROLL").column("STATE").flexible("NEXT");
+    for line in lines {
+        let paint = match line.state {
+            "rolling" => Paint::Busy,
+            "interrupted" | "stopped" => Paint::Warn,
+            _ => Paint::Dim,
+        };
+        table.row([
+            Cell::from(line.pool.clone()),
+            line.driver.map_or_else(|| Cell::painted("damaged", Paint::Bad), Cell::from),
+            Cell::from(line.roll.clone().unwrap_or_else(|| "-".to_owned())),
+            Cell::painted(line.state, paint),
+            Cell::from(line.next.clone()),
+        ]);
+    }
+    text.push_str(&ctx.out.render(&table));
+    text
+}

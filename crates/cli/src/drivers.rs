@@ -1,0 +1,89 @@
+//! From a pool file to the driver that speaks to the pool.
+
+use std::fs::File;
+use std::path::Path;
+
+use lifeboat_bundle::{Rules, TrustStore};
+use lifeboat_hypervisor::lab::{Lab, LabDriver};
+use lifeboat_hypervisor::sim::{ClockMode, SimPool};
+use lifeboat_hypervisor::{DriverError, Hypervisor};
+
+use lifeboat_model::ReleaseRef;
+
+use crate::commands::{lab_error, now, open_bundle};
+use crate::error::{CliError, Kind};
+use crate::state::{DriverKind, PlanSource, PoolFile};
+
+/// Opens the driver of a pool whose files are in `dir`; `source` says where the release of a roll lies.
+pub(crate) fn open(
+    pool: &PoolFile,
+    dir: &Path,
+    source: Option<&PlanSource>,
+) -> Result<Box<dyn Hypervisor>, CliError> {
+    match pool.driver {
+        DriverKind::Sim => {
+            let held = sim_is_held(dir);
+            let mut sim = SimPool::open(dir, clock(pool.speed))
+                .map_err(|cause| if held { held_error(pool, cause) } else { driver_error(pool, cause) })?;
+            if let Some(source) = source {
+                sim.offer_bundle(&source.bundle).map_err(|cause| driver_error(pool, cause))?;
+            }
+            Ok(Box::new(sim))
+        }
+        DriverKind::Lab => Err(CliError::new(
+            Kind::Failed,
+            format!(
+                "the driver {} for {} is not built yet ({})",
+                pool.driver.word(),
+                pool.name,
+                dir.display()
+            ),
+        )),
+    }
+}
+
+/// The release of a plan, if its bundle is still signed by whom the plan trusts.
+fn source_release(source: &PlanSource) -> Result<ReleaseRef, CliError> {
+    let trust = TrustStore::parse(&source.trust).map_err(|cause| {
+        CliError::new(Kind::Failed, "the plan's trusted keys are damaged")
+            .because(cause)
+            .remedy("make the plan again: lifeboat plan create")
+    })?;
+    Ok(open_bundle(&source.bundle, &trust, &Rules::at(now()))?.release().clone())
+}
+
+/// How the time of a simulated pool passes: so many times as fast as ours, or without waiting.
+pub(crate) fn clock(speed: u32) -> ClockMode {
+    match speed {
+        0 => ClockMode::Virtual,
+        factor => ClockMode::Scaled { factor },
+    }
+}
+
+/// Whether another process has the simulated pool open: it holds the lock on `lock` in its folder.
+fn sim_is_held(dir: &Path) -> bool {
+    let Ok(lock) = File::open(dir.join("lock")) else { return false };
+    matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock))
+}
+
+fn held_error(pool: &PoolFile, cause: DriverError) -> CliError {
+    CliError::new(Kind::Conflict, format!("pool {} is in the hands of another process", pool.name))
+        .because(cause)
+        .remedy("look on with: lifeboat roll status, or wait until it has ended")
+}
+
+/// A driver that cannot answer.
+pub(crate) fn driver_error(pool: &PoolFile, cause: DriverError) -> CliError {
+    let kind = match &cause {
+        DriverError::Unreachable { .. } => Kind::Unreachable,
+        DriverError::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Kind::NotFound,
+        DriverError::File { .. } | DriverError::Damaged { .. } | DriverError::World(_) => Kind::Failed,
+    };
+    let remedy = match pool.driver {
+        DriverKind::Sim => "see what is there: lifeboat pool list; a damaged simulated pool is made anew",
+        DriverKind::Lab => "look at: lifeboat lab status",
+    };
+    CliError::new(kind, format!("pool {} (driver {})", pool.name, pool.driver.word()))
+        .because(cause)
+        .remedy(remedy)
+}

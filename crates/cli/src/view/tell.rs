@@ -1,0 +1,54 @@
+//! One event as one line.
+
+use lifeboat_model::{Event, EventKind, OperatorVerb, Outcome, Phase, RollEnd};
+
+/// A line for people; `None` for events that only the journal needs unless `all`.
+pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
+    match &event.what {
+        EventKind::RollStarted { pool, plan, target } => Some(format!(
+            "roll of pool {pool} to {} {} begins, plan {}",
+            target.name,
+            target.version,
+            plan.short()
+        )),
+        EventKind::ControllerStarted { holder } => Some(format!("controller {holder} takes the roll up")),
+        EventKind::Intent { attempt, effect, .. } => {
+            let again = if *attempt > 1 { format!(" (try {attempt})") } else { String::new() };
+            (all || *attempt > 1).then(|| format!("{effect}{again}"))
+        }
+        EventKind::Outcome { key, outcome } => match outcome {
+            Outcome::Done { detail } => {
+                let detail = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+                all.then(|| format!("{key} done{detail}"))
+            }
+            Outcome::Failed { reason, retriable } => {
+                let again = if *retriable { "; may be tried again" } else { "" };
+                Some(format!("{key} failed: {reason}{again}"))
+            }
+        },
+        EventKind::HostPhase { host, phase } => Some(match phase {
+            Phase::Leaving { exit } => format!("{host} is given back to the pool, then: {exit}"),
+            phase => match phase.reason() {
+                Some(reason) => format!("{host} {phase}: {reason}"),
+                None => format!("{host} {phase}"),
+            },
+        }),
+        EventKind::Halted { reason } => Some(format!("no further host is begun: {reason}")),
+        EventKind::Operator { verb, who } => Some(match verb {
+            OperatorVerb::Pause => format!("{who} ordered a pause"),
+            OperatorVerb::Resume => format!("{who} ordered to go on"),
+            OperatorVerb::Abort => format!("{who} ordered to abort"),
+            OperatorVerb::Retry { host } => format!("{who} ordered another try of {host}"),
+            OperatorVerb::Skip { host } => format!("{who} ordered to leave {host} out"),
+        }),
+        EventKind::RollEnded { end } => Some(match end {
+            RollEnd::Completed => "the roll is completed: every planned host runs the release".to_owned(),
+            RollEnd::CompletedWithExceptions { hosts } => {
+                format!("the roll has ended; {hosts} of the planned hosts do not run the release")
+            }
+            RollEnd::Stopped { reason } => format!("the roll stopped: {reason}"),
+            RollEnd::Aborted => "the roll was aborted; what could be undone was undone".to_owned(),
+        }),
+        EventKind::Unknown => all.then(|| "an event of a newer lifeboat".to_owned()),
+    }
+}

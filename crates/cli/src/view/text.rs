@@ -1,0 +1,227 @@
+//! The board as text.
+
+use lifeboat_model::{Millis, Phase};
+
+use super::{Board, HostLine};
+use crate::output::{Cell, Paint, Table};
+
+/// Steps of the way after "pending".
+const STEPS: u8 = 9;
+
+/// Text of a board. `rows` is the most lines it may have; hosts that wait or are done are left out first.
+pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, colour: bool) -> String {
+    let paint = |text: &str, paint: Paint| if colour { paint.wrap(text) } else { text.to_owned() };
+    let gone = board.now.since(board.started);
+    let mut text = format!(
+        "{}  pool {} to {}  {}  since {gone}\n",
+        paint(&board.roll, Paint::Strong),
+        board.pool,
+        board.target,
+        paint(&board.state, state_paint(&board.state)),
+    );
+    let left = match board.left {
+        Some(left) => format!("ETA {left}"),
+        None if board.ended() => format!("took {gone}"),
+        None => "ETA after the first host".to_owned(),
+    };
+    let total = board.hosts.len();
+    text.push_str(&format!(
+        "{} {}/{total} hosts  {} in flight  {}/{} moves of guests  {left}\n",
+        bar(board.committed, total),
+        board.committed,
+        board.in_flight(),
+        board.moved,
+        board.moves,
+    ));
+    for line in &board.suspended {
+        let since = board.now.since(line.since);
+        let banner = format!("SUSPENDED {} (was {}), for {since}", line.feature, line.original);
+        text.push_str(&format!("{}\n", paint(&banner, Paint::Warn)));
+    }
+    if let Some(reason) = &board.reason {
+        text.push_str(&format!("{}\n", paint(reason, Paint::Bad)));
+    }
+    for waits in &board.waiting_on {
+        text.push_str(&format!("waiting on {waits}\n"));
+    }
+    text.push('\n');
+    let head = text.lines().count();
+    let room = rows.map_or(usize::MAX, |rows| rows.saturating_sub(head + 3).max(4));
+    let (shown, hidden) = choose(&board.hosts, room);
+    let mut table = Table::new()
+        .column("HOST")
+        .column("PHASE")
+        .column("STEP")
+        .number("SINCE")
+        .column("BANK")
+        .column("VERSION")
+        .number("GUESTS")
+        .flexible("WAITING ON");
+    for host in shown {
+        table.row(cells(host, board.now.since(host.since)));
+    }
+    text.push_str(&table.render(width, colour));
+    if hidden > 0 {
+        text.push_str(&format!(
+            "… and {hidden} more hosts; all: lifeboat roll status {} -o json\n",
+            board.roll
+        ));
+    }
+    text
+}
+
+fn cells(host: &HostLine, since: Millis) -> Vec<Cell> {
+    let name = if host.coordinator { format!("{}*", host.host) } else { host.host.to_string() };
+    let mut waits = host.waiting_on.join("; ");
+    if let Some(progress) = host.progress.filter(|progress| progress.total > 0) {
+        waits = format!("{} % of {waits}", progress.done.saturating_mul(100) / progress.total);
+    }
+    if let Some(reason) = host.phase.reason() {
+        reason.clone_into(&mut waits);
+    }
+    vec![
+        Cell::from(name),
+        Cell::painted(host.phase.word(), phase_paint(&host.phase)),
+        Cell::from(ladder(&host.phase)),
+        Cell::from(since.to_string()),
+        Cell::from(host.bank.clone()),
+        Cell::from(host.version.clone()),
+        Cell::from(if host.maintenance {
+            format!("{} (maint.)", host.guests)
+        } else {
+            host.guests.to_string()
+        }),
+        Cell::from(waits),
+    ]
+}
+
+/// The way of a host: done steps filled.
+fn ladder(phase: &Phase) -> String {
+    match phase.step() {
+        Some(step) => (1..=STEPS).map(|at| if at <= step { '■' } else { '·' }).collect(),
+        None => "—".to_owned(),
+    }
+}
+
+fn bar(done: usize, total: usize) -> String {
+    const WIDTH: usize = 24;
+    let filled = (done * WIDTH).checked_div(total).unwrap_or(WIDTH);
+    format!("[{}{}]", "#".repeat(filled), ".".repeat(WIDTH - filled.min(WIDTH)))
+}
+
+/// Hosts in flight and hosts that need a person first; then the rest, in order, as far as there is room.
+fn choose(hosts: &[HostLine], room: usize) -> (Vec<&HostLine>, usize) {
+    if hosts.len() <= room {
+        return (hosts.iter().collect(), 0);
+    }
+    let urgent = |host: &&HostLine| host.phase.in_flight() || host.phase.is_failure();
+    let mut shown: Vec<&HostLine> = hosts.iter().filter(urgent).take(room).collect();
+    let rest = hosts.iter().filter(|host| !urgent(host));
+    shown.extend(rest.take(room - shown.len()));
+    let hidden = hosts.len() - shown.len();
+    (shown, hidden)
+}
+
+fn state_paint(state: &str) -> Paint {
+    match state {
+        "completed" => Paint::Good,
+        "stopped" | "stopping" => Paint::Bad,
+        "paused" | "aborting" | "aborted" | "completed with exceptions" => Paint::Warn,
+        _ => Paint::Busy,
+    }
+}
+
+fn phase_paint(phase: &Phase) -> Paint {
+    match phase {
+        Phase::Pending => Paint::Dim,
+        Phase::Committed => Paint::Good,
+        Phase::RolledBack { .. } | Phase::Skipped { .. } | Phase::Leaving { .. } => Paint::Warn,
+        Phase::Failed { .. } | Phase::NeedsYou { .. } => Paint::Bad,
+        Phase::Admitted
+        | Phase::Checked
+        | Phase::StateSaved
+        | Phase::Drained
+        | Phase::Staged
+        | Phase::Installed
+        | Phase::Rebooted
+        | Phase::Verified => Paint::Busy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_model::Timestamp;
+
+    use super::*;
+
+    fn board() -> Board {
+        let host = |name: &str, phase: Phase| HostLine {
+            host: lifeboat_model::HostId::new(name).unwrap_or_else(|_| unreachable!()),
+            coordinator: name == "h1",
+            phase,
+            since: Timestamp(61_000),
+            bank: "A".to_owned(),
+            version: "1".to_owned(),
+            guests: 3,
+            maintenance: false,
+            progress: None,
+            waiting_on: vec!["guest g4 to reach h2, for 3.0s".to_owned()],
+        };
+        Board {
+            roll: "roll-1".to_owned(),
+            pool: "play".to_owned(),
+            target: "host 2".to_owned(),
+            state: "running".to_owned(),
+            reason: None,
+            now: Timestamp(121_000),
+            started: Timestamp(1_000),
+            committed: 1,
+            moved: 4,
+            moves: 20,
+            left: Some(Millis(90_000)),
+            waiting_on: Vec::new(),
+            suspended: Vec::new(),
+            hosts: vec![
+                host("h1", Phase::Committed),
+                host("h2", Phase::StateSaved),
+                host("h3", Phase::Pending),
+                host(
+                    "h4",
+                    Phase::RolledBack { reason: "bank B was tried and left: kernel panic".to_owned() },
+                ),
+            ],
+            controller: None,
+        }
+    }
+
+    #[test]
+    fn a_board_says_for_every_host_where_it_stands_and_what_it_waits_for() {
+        let text = render(&board(), None, None, false);
+        let expected = "\
+roll-1  pool play to host 2  running  since 2m00s
+[######..................] 1/4 hosts  1 in flight  4/20 moves of guests  ETA 1m30s
+
+HOST  PHASE        STEP       SINCE  BANK  VERSION  GUESTS  WAITING ON
+h1*   committed    ■■■■■■■■■  1m00s  A     1             3  guest g4 to reach h2, for 3.0s
+h2    state saved  ■■■······  1m00s  A     1             3  guest g4 to reach h2, for 3.0s
+h3    pending      ·········  1m00s  A     1             3  guest g4 to reach h2, for 3.0s
+h4    rolled back  —          1m00s  A     1             3  bank B was tried and left: kernel panic
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn without_room_the_hosts_that_matter_stay() {
+        let text = render(&board(), None, Some(3), false);
+        assert!(text.contains("h2") && text.contains("h4"), "{text}");
+        let mut many = board();
+        let first = many.hosts[0].clone();
+        many.hosts.extend(std::iter::repeat_n(first, 20));
+        let text = render(&many, None, Some(12), false);
+        assert!(
+            text.contains("rolled back") && text.contains("state saved") && text.contains("more hosts"),
+            "{text}"
+        );
+        assert!(text.lines().count() <= 12, "{text}");
+    }
+}

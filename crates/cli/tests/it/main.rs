@@ -1,0 +1,11 @@
+//! The program as its users run it: every test starts the real binary in a folder of its own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bank;
+mod common;
+mod help;
+mod plan;
+mod release;
+mod sigkill;
+mod state;

@@ -1,0 +1,233 @@
+//! Power, firmware and boots of a host, and the agent that judges them.
+//!
+//! Promises: what boots is decided from the banks, one-shot boot first; a trial is blessed by the bank that runs
+//! and by nothing else; guests on a host that goes down are recorded as lost.
+
+use lifeboat_model::{Bank, BankState, Effect, EffectKey, HostId, Timestamp};
+
+use super::banks::Refusal;
+use super::create::boot_id;
+use super::effects::Begin;
+use super::fault::Fault;
+use super::kernel::Behaviour;
+use super::pool::{SimPool, Timer};
+use super::state::{LostGuest, Power};
+
+/// So many boots in a row without coming up are a loop.
+const LOOP: u32 = 10;
+
+impl SimPool {
+    pub(super) fn begin_reboot(
+        &mut self,
+        id: &HostId,
+        bank: Bank,
+        before: &str,
+        now: Timestamp,
+    ) -> Result<Begin, Refusal> {
+        let host = self.state.hosts.get(id);
+        let host = host.ok_or_else(|| Refusal::firm(format!("pool {} has no host {id}", self.state.pool)))?;
+        match &host.power {
+            Power::Up if host.boot_id != before => Ok(Begin::Already(self.told_boot(id))),
+            Power::Up => {
+                if host.active == bank {
+                    return Err(Refusal::firm(format!(
+                        "bank {bank} of {id} runs already; there is nothing to try"
+                    )));
+                }
+                self.change_host(id, |host| {
+                    // The watchdog is armed before the one-shot boot is set: a hang must not outlast it.
+                    host.watchdog = true;
+                    host.banks.activate(bank)
+                })??;
+                self.power_cycle(id, now);
+                Ok(Begin::Waits)
+            }
+            Power::Settling { .. } | Power::Booting { .. } | Power::Stuck { .. } | Power::Dead { .. } => {
+                Ok(Begin::Waits)
+            }
+        }
+    }
+
+    /// Presses the reset button of a host, as a person would.
+    ///
+    /// # Errors
+    /// As [`crate::Hypervisor::start`].
+    pub fn press_reset(&mut self, id: &HostId) -> Result<(), crate::DriverError> {
+        let now = crate::Hypervisor::now(self);
+        self.power_cycle(id, now);
+        self.save()
+    }
+
+    /// The host goes down and firmware begins.
+    fn power_cycle(&mut self, id: &HostId, now: Timestamp) {
+        self.break_moves(id);
+        self.lose_guests(id, now);
+        let time = self.duration(self.state.spec.times.boot, &format!("{id}/boot"), Some(id));
+        let (due, seq) = self.schedule(now.after(time), Timer::Host(id.clone()));
+        // A host that is not in the pool has no timer that could find it.
+        let _ = self.change_host(id, |host| {
+            host.power = Power::Booting { due, seq };
+            host.boots += 1;
+        });
+    }
+
+    /// Guests that run on a host that goes down are lost. A roll must never come here with any.
+    fn lose_guests(&mut self, id: &HostId, now: Timestamp) {
+        for guest_id in self.on_host.get(id).cloned().unwrap_or_default() {
+            let Some(guest) = self.state.guests.get_mut(&guest_id).filter(|guest| guest.running) else {
+                continue;
+            };
+            guest.running = false;
+            guest.life.lost = true;
+            let memory = guest.memory;
+            self.state.lost.push(LostGuest { guest: guest_id.clone(), host: id.clone(), at: now });
+            self.free(id, memory);
+            self.tell_guest(&guest_id);
+        }
+    }
+
+    /// The power or the boot of a host goes on.
+    pub(super) fn host_timer(&mut self, id: &HostId, timer: u64, now: Timestamp) {
+        let Some(host) = self.state.hosts.get(id) else { return };
+        match host.power {
+            Power::Booting { seq, .. } if seq == timer => self.firmware(id, now),
+            Power::Stuck { seq, .. } if seq == timer => self.power_cycle(id, now),
+            Power::Settling { seq, .. } if seq == timer => self.judge(id, now),
+            // An entry of the queue that a reset made stale.
+            Power::Booting { .. }
+            | Power::Stuck { .. }
+            | Power::Settling { .. }
+            | Power::Up
+            | Power::Dead { .. } => {}
+        }
+    }
+
+    fn firmware(&mut self, id: &HostId, now: Timestamp) {
+        if let Some(reason) = self.never_returns(id) {
+            return self.die(id, reason);
+        }
+        let no_boot =
+            self.state.faults.iter().any(|fault| matches!(fault, Fault::NoBoot { host } if host == id));
+        let Some(host) = self.state.hosts.get_mut(id) else { return };
+        let trial = host.banks.trial();
+        host.cycles += 1;
+        if host.cycles > LOOP {
+            return self.die(id, format!("it booted {LOOP} times in a row without coming up"));
+        }
+        let booted = match host.banks.boot(host.boots) {
+            Ok(booted) => booted,
+            Err(refusal) => return self.die(id, refusal.reason),
+        };
+        let on_trial = trial == Some(booted.bank);
+        let behaviour = if on_trial && no_boot { Behaviour::Panic } else { booted.kernel.on(id) };
+        let times = self.state.spec.times.clone();
+        match behaviour {
+            Behaviour::Panic => self.stick(id, now.after(times.panic)),
+            Behaviour::Hang if host.watchdog => self.stick(id, now.after(times.watchdog)),
+            Behaviour::Hang => self.die(id, format!("bank {} hangs, and no watchdog is armed", booted.bank)),
+            Behaviour::Good | Behaviour::Unhealthy => {
+                host.boot_id = boot_id(self.state.spec.seed, id, host.boots);
+                host.active = booted.bank;
+                host.running = booted.release;
+                let failed = host.banks.state(booted.bank) == BankState::Failed;
+                if on_trial {
+                    let time = self.duration(times.health, &format!("{id}/health"), Some(id));
+                    let (due, seq) = self.schedule(now.after(time), Timer::Host(id.clone()));
+                    let _ = self.change_host(id, |host| host.power = Power::Settling { due, seq });
+                } else if failed {
+                    // Its trial was judged before; the agent leaves it for the good bank.
+                    self.power_cycle(id, now);
+                } else {
+                    if let Some(trial) = trial {
+                        let reason = format!(
+                            "it was tried and did not come up; the firmware booted bank {}",
+                            booted.bank
+                        );
+                        if let Err(refusal) = host.banks.fail(trial, &reason) {
+                            return self.die(id, refusal.reason);
+                        }
+                    }
+                    self.come_up(id);
+                }
+            }
+        }
+    }
+
+    fn never_returns(&self, id: &HostId) -> Option<String> {
+        let coordinator = self.state.coordinator.as_ref() == Some(id);
+        let strikes = self.state.faults.iter().any(|fault| match fault {
+            Fault::NeverReturns { host } => host == id,
+            Fault::CoordinatorLost { forever } => *forever && coordinator,
+            Fault::NoBoot { .. }
+            | Fault::MigrationFails { .. }
+            | Fault::DiskError { .. }
+            | Fault::NeverEnds { .. }
+            | Fault::Slow { .. } => false,
+        });
+        strikes.then(|| "it did not come back from its reboot (a fault that was ordered)".to_owned())
+    }
+
+    fn stick(&mut self, id: &HostId, at: Timestamp) {
+        let (due, seq) = self.schedule(at, Timer::Host(id.clone()));
+        let _ = self.change_host(id, |host| host.power = Power::Stuck { due, seq });
+    }
+
+    fn die(&mut self, id: &HostId, reason: String) {
+        let _ = self.change_host(id, |host| host.power = Power::Dead { reason });
+    }
+
+    /// The agent judges a boot on trial.
+    fn judge(&mut self, id: &HostId, now: Timestamp) {
+        let Some(host) = self.state.hosts.get_mut(id) else { return };
+        let (bank, number) = (host.active, host.boots);
+        let behaviour = host.banks.boot(number).map(|booted| booted.kernel.on(id));
+        let judged = match behaviour {
+            Ok(Behaviour::Good) => host.banks.bless(bank).map(|()| true),
+            Ok(Behaviour::Unhealthy | Behaviour::Panic | Behaviour::Hang) => {
+                host.banks.fail(bank, "it booted but failed its health checks").map(|()| false)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match judged {
+            Ok(true) => self.come_up(id),
+            Ok(false) => self.power_cycle(id, now),
+            Err(refusal) => self.die(id, refusal.reason),
+        }
+    }
+
+    /// The boot is judged: whoever waits for the reboot is told.
+    fn come_up(&mut self, id: &HostId) {
+        let _ = self.change_host(id, |host| {
+            host.power = Power::Up;
+            host.watchdog = false;
+            host.cycles = 0;
+        });
+        let told = self.told_boot(id);
+        let waiting: Vec<EffectKey> = self
+            .state
+            .jobs
+            .iter()
+            .filter(|(_, job)| matches!(&job.effect, Effect::RebootInto { host, .. } if host == id))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in waiting {
+            self.cut_short(&key, Ok(told.clone()));
+        }
+    }
+
+    /// What a boot came to, in words.
+    fn told_boot(&self, id: &HostId) -> String {
+        let Some(host) = self.state.hosts.get(id) else { return String::new() };
+        let (views, _) = host.banks.views();
+        let [a, b] = &views;
+        let other = match host.active {
+            Bank::A => b,
+            Bank::B => a,
+        };
+        let ran = format!("{id} runs {} from bank {}", host.running.version, host.active);
+        match &other.note {
+            Some(note) => format!("{ran}; bank {}: {note}", host.active.other()),
+            None => ran,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Promises of the drivers, each in a module of its own.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod lab;
+mod sim_disk;
+mod sim_faults;
+mod sim_kill;
+mod sim_support;
+mod sim_turn;
