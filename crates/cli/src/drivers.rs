@@ -30,15 +30,15 @@ pub(crate) fn open(
             }
             Ok(Box::new(sim))
         }
-        DriverKind::Lab => Err(CliError::new(
-            Kind::Failed,
-            format!(
-                "the driver {} for {} is not built yet ({})",
-                pool.driver.word(),
-                pool.name,
-                dir.display()
-            ),
-        )),
+        DriverKind::Lab => {
+            let fail = |cause| lab_error(&pool.name, cause);
+            let lab = Lab::open(dir).map_err(fail)?;
+            let mut driver = LabDriver::open(lab, pool.name.clone()).map_err(fail)?;
+            if let Some(source) = source {
+                driver.offer(source_release(source)?, source.bundle.clone());
+            }
+            Ok(Box::new(driver))
+        }
     }
 }
 

@@ -303,6 +303,7 @@ fn list_dir(path: &Path) -> Result<Vec<String>, CliError> {
 }
 
 /// The name itself, or the only one that begins with `given`.
+#[expect(clippy::needless_pass_by_value, reason = "callers have just made the list")]
 pub(crate) fn pick(kind: &str, given: &str, names: Vec<String>, list: &str) -> Result<String, CliError> {
     if let Some(exact) = names.iter().find(|name| *name == given) {
         return Ok(exact.clone());

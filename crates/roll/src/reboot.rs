@@ -31,6 +31,8 @@ pub(crate) fn order(view: &View<'_>, run: &HostRun, host: &HostView, actions: &m
     };
     match view.want(&effect, view.policy.timeouts.reboot) {
         Want::Act(action) => actions.push(action),
+        // The order was given and its boot is over: a driver may answer only when the host is back.
+        Want::Wait if boot_is_over(run, host) => actions.push(record_phase(&run.host, Phase::Rebooted)),
         Want::Wait => {}
         Want::Done => actions.push(record_phase(&run.host, Phase::Rebooted)),
         Want::GaveUp { reason } => {
@@ -43,6 +45,10 @@ pub(crate) fn order(view: &View<'_>, run: &HostRun, host: &HostView, actions: &m
             }
         }
     }
+}
+
+fn boot_is_over(run: &HostRun, host: &HostView) -> bool {
+    !host.reachable || (host.boot_id.is_some() && host.boot_id != run.boot_id_before)
 }
 
 /// What the world says of a host that was told to reboot.
@@ -109,6 +115,14 @@ pub(crate) fn judge(view: &View<'_>, run: &HostRun, host: &HostView, actions: &m
             needs_you(run, &reason, "look at the host before anything else is done to it", actions);
         }
         Judgement::Wait(what) => {
+            // A controller that died may have left an order that never reached the host.
+            let ordered = run.effects.values().find(|done| matches!(done.effect, Effect::RebootInto { .. }));
+            if let Some(ordered) = ordered.filter(|_| !boot_is_over(run, host))
+                && let Want::Act(action @ Action::Perform { .. }) =
+                    view.want(&ordered.effect, view.policy.timeouts.reboot)
+            {
+                return actions.push(action);
+            }
             let limit = view.policy.timeouts.reboot;
             if view.now.since(run.since) > limit {
                 let reason = format!("it was rebooted and waited for {what} for more than {limit}");

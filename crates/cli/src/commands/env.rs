@@ -67,14 +67,14 @@ pub(crate) fn run(ctx: &Ctx, cli: &Cli) -> Result<(), CliError> {
 /// This program, and the forms it reads and writes.
 pub(crate) fn version(ctx: &Ctx) -> Result<(), CliError> {
     #[derive(Serialize)]
-    struct Version {
+    struct Forms {
         version: &'static str,
         plan_schema: u32,
         event_schema: u32,
         bundle_format: u32,
         agent_protocol: u32,
     }
-    let version = Version {
+    let version = Forms {
         version: env!("CARGO_PKG_VERSION"),
         plan_schema: lifeboat_model::PLAN_SCHEMA,
         event_schema: lifeboat_model::EVENT_SCHEMA,

@@ -1,5 +1,6 @@
 //! `lifeboat lab …`
 
+use std::error::Error as _;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,11 @@ fn up(ctx: &Ctx, args: &LabUpArgs) -> Result<(), CliError> {
     StateDir::make_dir(&home)?;
     StateDir::make_dir(&options.kernel_cache)?;
     let lab =
-        Lab::up(&options, &mut |line| ctx.out.say(line)).map_err(|cause| lab_error(&args.name, cause))?;
+        Lab::up(&options, &mut |line| ctx.out.say(line)).map_err(|cause| {
+        // Fails, and may, if a person put something there.
+        drop(std::fs::remove_dir(&home));
+        lab_error(&args.name, cause)
+    })?;
     let folder =
         lab.folder().canonicalize().map_err(|source| file_error("looking at", lab.folder(), source))?;
     ctx.state.add_pool(&args.name, DriverKind::Lab, &folder, 1)?;
@@ -232,5 +237,10 @@ pub(crate) fn lab_error(name: &PoolName, cause: LabError) -> CliError {
         LabError::Deadline { .. } => Kind::Unreachable,
         _ => Kind::Failed,
     };
-    CliError::new(kind, format!("lab {name}")).because(cause)
+    let error = CliError::new(kind, format!("lab {name}"));
+    let text = cause.to_string();
+    match text.rsplit_once("; ") {
+        Some((what, remedy)) if cause.source().is_none() => error.because(what).remedy(remedy),
+        Some(_) | None => error.because(cause).remedy("look at: lifeboat lab status, lifeboat lab console HOST"),
+    }
 }

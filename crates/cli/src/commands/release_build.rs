@@ -55,7 +55,7 @@ pub(crate) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
         return Ok(());
     }
     let release = replace(&args.out, 0o644, |file| write_bundle(file, args, draft, &parts, &key))?;
-    let bytes = args.out.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+    let bytes = args.out.metadata().map_or(0, |metadata| metadata.len());
     let built = Built { file: &args.out, bytes, release: &release, key_id: key.id().to_string() };
     ctx.out.object("release-built", &built, &release.digest.to_string(), || {
         format!(
@@ -213,13 +213,12 @@ fn parse_date(text: &str) -> Result<u64, CliError> {
         CliError::usage(format!("--expires {text:?} is not a date"))
             .remedy("examples: 2027-06-30 or 2027-06-30T12:00:00Z")
     };
-    let seconds = match text.parse::<jiff::Timestamp>() {
-        Ok(time) => time.as_second(),
-        Err(_) => {
-            let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
-            let end = date.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
-            end.timestamp().as_second()
-        }
+    let seconds = if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        time.as_second()
+    } else {
+        let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+        let end = date.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
+        end.timestamp().as_second()
     };
     u64::try_from(seconds).map_err(|_| wrong())
 }

@@ -87,6 +87,7 @@ impl Out {
     }
 
     /// Writes text as it is.
+    #[expect(clippy::unused_self, reason = "a caller needs the output to write")]
     pub(crate) fn text(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -20,8 +20,6 @@ pub(crate) enum Style {
     Lines,
     /// Every event as a JSON line.
     Jsonl,
-    /// Nothing.
-    Silent,
 }
 
 impl Style {
@@ -110,7 +108,7 @@ impl LiveView {
 
     fn line(&self, event: &Event) {
         let text = match self.style {
-            Style::Board | Style::Silent => return,
+            Style::Board => return,
             Style::Lines => {
                 let Some(line) = tell(event, self.verbose) else { return };
                 let gone = event.at.since(self.started.unwrap_or(event.at));

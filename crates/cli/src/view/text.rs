@@ -46,7 +46,7 @@ pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, c
     }
     text.push('\n');
     let head = text.lines().count();
-    let room = rows.map_or(usize::MAX, |rows| rows.saturating_sub(head + 3).max(4));
+    let room = rows.map_or(usize::MAX, |rows| rows.saturating_sub(head + 4).max(4));
     let (shown, hidden) = choose(&board.hosts, room);
     let mut table = Table::new()
         .column("HOST")
@@ -61,6 +61,9 @@ pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, c
         table.row(cells(host, board.now.since(host.since)));
     }
     text.push_str(&table.render(width, colour));
+    if board.hosts.iter().any(|host| host.coordinator) {
+        text.push_str("* coordinator\n");
+    }
     if hidden > 0 {
         text.push_str(&format!(
             "… and {hidden} more hosts; all: lifeboat roll status {} -o json\n",
@@ -206,6 +209,7 @@ h1*   committed    ■■■■■■■■■  1m00s  A     1             3  gu
 h2    state saved  ■■■······  1m00s  A     1             3  guest g4 to reach h2, for 3.0s
 h3    pending      ·········  1m00s  A     1             3  guest g4 to reach h2, for 3.0s
 h4    rolled back  —          1m00s  A     1             3  bank B was tried and left: kernel panic
+* coordinator
 ";
         assert_eq!(text, expected);
     }

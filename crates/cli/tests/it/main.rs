@@ -1,6 +1,7 @@
 //! The program as its users run it: every test starts the real binary in a folder of its own.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::format_push_string, reason = "texts of tests are short")]
 
 mod bank;
 mod common;

@@ -282,7 +282,7 @@ impl Toy {
             host.banks[target.index()].state = BankState::Good;
             host.active = Some(target);
             host.running = host.banks[target.index()].digest;
-            host.version = host.banks[target.index()].version.clone();
+            host.version.clone_from(&host.banks[target.index()].version);
         }
         self.world.set_host(host);
     }

@@ -41,7 +41,7 @@ pub(super) fn watch(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
                         ctx.out.text(&format!("{:>7}  {line}\n", link.event.at.since(begun).to_string()))?;
                     }
                 }
-                Style::Board | Style::Silent => {}
+                Style::Board => {}
             }
         }
         row = store.roll(&row.id).map_err(store_error)?;
