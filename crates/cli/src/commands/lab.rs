@@ -60,8 +60,7 @@ fn up(ctx: &Ctx, args: &LabUpArgs) -> Result<(), CliError> {
     }
     StateDir::make_dir(&home)?;
     StateDir::make_dir(&options.kernel_cache)?;
-    let lab =
-        Lab::up(&options, &mut |line| ctx.out.say(line)).map_err(|cause| {
+    let lab = Lab::up(&options, &mut |line| ctx.out.say(line)).map_err(|cause| {
         // Fails, and may, if a person put something there.
         drop(std::fs::remove_dir(&home));
         lab_error(&args.name, cause)
@@ -241,6 +240,8 @@ pub(crate) fn lab_error(name: &PoolName, cause: LabError) -> CliError {
     let text = cause.to_string();
     match text.rsplit_once("; ") {
         Some((what, remedy)) if cause.source().is_none() => error.because(what).remedy(remedy),
-        Some(_) | None => error.because(cause).remedy("look at: lifeboat lab status, lifeboat lab console HOST"),
+        Some(_) | None => {
+            error.because(cause).remedy("look at: lifeboat lab status, lifeboat lab console HOST")
+        }
     }
 }

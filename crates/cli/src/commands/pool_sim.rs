@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::release::{load_trust, now, open_bundle, verify_to_end};
 use crate::args::CreateSimArgs;
 use crate::drivers::clock;
-use crate::error::{CliError, Kind};
+use crate::error::{CliError, Kind, file_error};
 use crate::files::write_new;
 use crate::run::Ctx;
 use crate::state::{DriverKind, StateDir};
@@ -36,7 +36,23 @@ pub(crate) fn create_sim(ctx: &Ctx, args: &CreateSimArgs) -> Result<(), CliError
         return Ok(());
     }
     let given = args.release.as_ref().map(|path| given_release(path, &args.trust)).transpose()?;
+    let fresh = !home.exists();
     StateDir::make_dir(&home)?;
+    let made = make(ctx, args, &home, &dir, given);
+    if made.is_err() && fresh {
+        // Half a pool is of no use; the error that counts is the first one.
+        drop(std::fs::remove_dir_all(&home));
+    }
+    made
+}
+
+fn make(
+    ctx: &Ctx,
+    args: &CreateSimArgs,
+    home: &Path,
+    dir: &Path,
+    given: Option<TrustStore>,
+) -> Result<(), CliError> {
     let spec = SimSpec {
         pool: args.name.clone(),
         hosts: args.hosts,
@@ -61,9 +77,9 @@ pub(crate) fn create_sim(ctx: &Ctx, args: &CreateSimArgs) -> Result<(), CliError
     let release = bundle.release().clone();
     drop(bundle);
     let spec = SimSpec { sizes, ..spec };
-    let made = SimPool::create(&dir, &spec, &toys.first, &toys.trust, clock(args.speed));
+    let made = SimPool::create(dir, &spec, &toys.first, &toys.trust, clock(args.speed));
     made.map_err(|cause| create_error(args, cause))?;
-    let dir = dir.canonicalize().unwrap_or(dir);
+    let dir = dir.canonicalize().map_err(|source| file_error("looking at", dir, source))?;
     ctx.state.add_pool(&args.name, DriverKind::Sim, &dir, args.speed)?;
     report(ctx, args, &dir, &release, &toys)
 }

@@ -152,3 +152,32 @@ fn a_damaged_bank_record_is_a_finding_and_both_copies_lost_are_rebuilt() {
     assert!(shown.done().out.contains("record-lost"), "{shown:#?}");
     assert!(shown.out.contains("box 1.0"), "{shown:#?}");
 }
+
+#[test]
+fn the_variables_of_an_ovmf_image_are_read_and_changed() {
+    let image = ["/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd"];
+    let Some(image) = image.into_iter().map(std::path::Path::new).find(|path| path.is_file()) else {
+        assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "no OVMF variable image: install ovmf");
+        println!("skipped: no OVMF variable image (package ovmf)");
+        return;
+    };
+    let scratch = with_disk();
+    std::fs::copy(image, scratch.path("d.vars.fd")).unwrap();
+    install(&scratch, "r1.lbr", &[]).done();
+    install(&scratch, "r2.lbr", &["--active", "A"]).done();
+    // Found beside the disk, without --vars.
+    let done = scratch.run(&["bank", "activate", "d.img", "--bank", "B", "-o", "json"]).json();
+    assert_eq!(done["vars"], "d.vars.fd");
+    let shown = scratch.run(&["bank", "show", "d.img", "-o", "json"]).json();
+    assert_eq!((shown["next"]["bank"].as_str(), shown["next"]["once"].as_bool()), (Some("B"), Some(true)));
+    assert_eq!(scratch.read("d.vars.fd").len() as u64, image.metadata().unwrap().len());
+}
+
+#[test]
+fn a_disk_that_another_program_writes_is_refused() {
+    let scratch = with_disk();
+    let file = std::fs::File::open(scratch.path("d.img")).unwrap();
+    file.lock().unwrap();
+    install(&scratch, "r1.lbr", &[]).refused(7, &["d.img", "lock"]);
+    scratch.run(&["bank", "init", "d.img", "--force", "--yes"]).refused(7, &["d.img"]);
+}

@@ -51,17 +51,17 @@ pub(super) fn install(ctx: &Ctx, args: &InstallArgs) -> Result<(), CliError> {
     job.rehearse(path, &looked)?;
     let release = bundle.release();
     let what = format!("install {release} into bank {target} of {}", path.display());
+    let before = looked.record().bank(target);
+    // Also a rehearsal finds out whether the disk could be had for writing.
+    let mut disk = open::write(path, args.force || open::is_free(&looked, target))?;
     if ctx.dry_run {
         ctx.out.say(&format!("would {what}; {}", known(&active)));
         return Ok(());
     }
-    let before = looked.record().bank(target);
     if !matches!(before.state, BankState::Empty | BankState::Invalid) {
         let held = before.release.as_ref().map_or_else(String::new, |release| format!(", {release}"));
         ask(ctx, &format!("{what}? It holds now: {}{held}", before.state))?;
     }
-    drop(looked);
-    let mut disk = open::write(path, args.force)?;
     let (disk, layout) = disk.parts();
     let mut line = ProgressLine::bytes("installing", 0);
     let mut root = bundle.slot(slot::ROOT).map_err(fail)?;

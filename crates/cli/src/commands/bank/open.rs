@@ -4,9 +4,9 @@ use std::path::Path;
 
 use lifeboat_bank::disk::{BankDisk, DiskReport};
 use lifeboat_bank::guid::Guid;
-use lifeboat_bank::layout::Layout;
+use lifeboat_bank::layout::{Layout, Partition};
 use lifeboat_bank::record::BankRecord;
-use lifeboat_device::{BlockFile, Force};
+use lifeboat_device::{BlockFile, Force, SystemRoots, uses_of};
 use lifeboat_model::io::{ReadAt, WriteAt};
 use lifeboat_model::{Bank, BankState};
 
@@ -79,6 +79,18 @@ fn running_by(line: &str, layout: &Layout) -> Option<Bank> {
     let bank = layout.bank_of(root)?;
     // Both must agree: the id alone could be that of another disk's bank.
     (word("lifeboat.bank=")? == bank.to_string()).then_some(bank)
+}
+
+/// Whether a bank of the running system's own disk can be written: this disk is in use, but no volume of that bank
+/// is. Anything that cannot be found out counts as in use.
+pub(super) fn is_free(disk: &Disk, target: Bank) -> bool {
+    let unused = |partition: Partition| {
+        let device = Path::new("/dev/disk/by-partuuid").join(partition.guid.to_string());
+        let uses = device.metadata().and_then(|metadata| uses_of(&metadata, &SystemRoots::default()));
+        uses.is_ok_and(|uses| uses.is_empty())
+    };
+    let volumes = disk.layout().volumes(target);
+    running_bank(disk.layout()) == Some(target.other()) && unused(volumes.boot) && unused(volumes.root)
 }
 
 /// The bank in use, and how that is known.
@@ -192,5 +204,32 @@ impl<D: ReadAt> WriteAt for DryDisk<'_, D> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use lifeboat_bank::layout::{Geometry, LayoutGuids, create_layout};
+
+    use super::*;
+
+    #[test]
+    fn a_disk_runs_only_if_kernel_line_and_partition_agree() {
+        let geometry = Geometry { boot: 4 << 20, root: 1 << 20, state: 1 << 20 };
+        let mut random = [0_u8; 96];
+        for (at, byte) in (0_u8..).zip(&mut random) {
+            *byte = at;
+        }
+        let mut disk = vec![0_u8; usize::try_from(geometry.disk_bytes()).unwrap()];
+        let layout = create_layout(&mut disk, &geometry, &LayoutGuids::from_random(&random)).unwrap();
+        let root = layout.volumes(Bank::B).root.guid;
+        let line =
+            |bank: &str, root: &str| format!("quiet lifeboat.bank={bank} root=PARTUUID={root} panic=5");
+        assert_eq!(running_by(&line("B", &root.to_string()), &layout), Some(Bank::B));
+        assert_eq!(running_by(&line("A", &root.to_string()), &layout), None);
+        assert_eq!(running_by(&line("B", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"), &layout), None);
+        assert_eq!(running_by("root=/dev/sda2", &layout), None);
     }
 }
