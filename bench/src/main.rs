@@ -1,2 +1,118 @@
-//! placeholder
-fn main() {}
+//! `lifeboat-bench plan|journal|decide|bank|all [-o json]`: how fast the parts are, beside peers.
+//!
+//! Owns: which benchmark runs. Promises: figures are measured here and now, with the load of the machine beside them.
+//! Does not: judge them; a benchmark is never a test.
+
+mod bank;
+mod bank_install;
+mod decide;
+mod fake;
+mod journal;
+mod plan;
+mod pools;
+mod report;
+
+use std::process::ExitCode;
+
+use report::Report;
+
+const USAGE: &str = "\
+usage: lifeboat-bench plan [--seeds N] [--hosts N] [--load PERCENT] [--spill N]
+       lifeboat-bench journal [--appends N] [--dir FOLDER] [-o json]
+       lifeboat-bench decide [--hosts N] [--gib N] [--in-flight N] [--full-every N] [-o json]
+       lifeboat-bench bank [--dir FOLDER] [--rounds N] [-o json]
+       lifeboat-bench all [--dir FOLDER] [-o json]";
+
+/// Why a benchmark came to no figure.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lifeboat-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<(), Failure> {
+    let Some((what, rest)) = args.split_first() else { return Err(USAGE.into()) };
+    let options = Options::parse(rest);
+    match what.as_str() {
+        "plan" => Ok(plan::run(rest)?),
+        // A process of its own, so that the memory it needed is its own.
+        "bank-install" => bank_install::child(rest),
+        "decide" | "journal" | "bank" | "all" => {
+            let options = options?;
+            let mut report = Report::new();
+            let all = what == "all";
+            if all && !options.json {
+                let pool = ["--hosts", "10000", "--load", "70", "--seeds", "1"].map(str::to_owned);
+                plan::run(&pool)?;
+                println!();
+            }
+            if all || what == "decide" {
+                decide::run(&options, &mut report)?;
+            }
+            if all || what == "journal" {
+                journal::run(&options, &mut report)?;
+            }
+            if all || what == "bank" {
+                bank::run(&options, &mut report)?;
+            }
+            report.print(options.json);
+            Ok(())
+        }
+        _ => Err(format!("there is no benchmark {what}\n{USAGE}").into()),
+    }
+}
+
+/// What may be said on the command line.
+#[derive(Debug)]
+struct Options {
+    json: bool,
+    /// Folder for files, on the disk that is to be measured.
+    dir: std::path::PathBuf,
+    hosts: usize,
+    /// Memory of a host.
+    gib: u64,
+    in_flight: u32,
+    /// All hosts in flight are looked at after so many rounds; 1 is what the executor does.
+    full_every: u64,
+    appends: usize,
+    rounds: usize,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self, Failure> {
+        let mut options = Self {
+            json: false,
+            dir: std::env::temp_dir(),
+            hosts: 10_000,
+            gib: 1024,
+            in_flight: 300,
+            full_every: 1,
+            appends: 1000,
+            rounds: 3,
+        };
+        let mut args = args.iter();
+        while let Some(name) = args.next() {
+            let value = args.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
+            let number = || value.parse::<usize>().map_err(|_| format!("{name}: {value} is not a number"));
+            match name.as_str() {
+                "-o" if value == "json" => options.json = true,
+                "--dir" => options.dir = value.into(),
+                "--hosts" => options.hosts = number()?.max(2),
+                "--gib" => options.gib = number()?.max(1) as u64,
+                "--in-flight" => options.in_flight = u32::try_from(number()?)?.max(1),
+                "--full-every" => options.full_every = number()?.max(1) as u64,
+                "--appends" => options.appends = number()?.max(10),
+                "--rounds" => options.rounds = number()?.max(1),
+                _ => return Err(format!("{name} {value} has no meaning here\n{USAGE}").into()),
+            }
+        }
+        Ok(options)
+    }
+}

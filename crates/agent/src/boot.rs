@@ -94,11 +94,11 @@ pub fn act_on_boot(
             Ok(BootAnswer::Leave { reason })
         }
         BootVerdict::FellBack { tried } => {
-            // Failed already by its own agent would not be on trial any more; so it never came that far.
-            let reason =
-                format!("bank {tried} did not come to the end of its trial; the host fell back to {running}");
-            mark_failed(disk, layout, tried, &reason, boot).map_err(failed("settled after a fall-back"))?;
-            Ok(BootAnswer::Serve { notes: vec![reason] })
+            // Had its own agent failed it, it would not be on trial any more; so it never came that far.
+            let reason = "it did not come to the end of its trial (panic, hang, reset or power cut)";
+            mark_failed(disk, layout, tried, reason, boot).map_err(failed("settled after a fall-back"))?;
+            let note = format!("the host fell back to bank {running}; of bank {tried} is known: {reason}");
+            Ok(BootAnswer::Serve { notes: vec![note] })
         }
         BootVerdict::Unexpected { running, state } => {
             let note =
@@ -192,7 +192,7 @@ mod tests {
         rig.boot.set_next(Bank::B).unwrap();
         let (answer, record, order) = act(&mut rig, Bank::A, Some("is not asked"));
         let BootAnswer::Serve { notes } = answer else { unreachable!("the old bank serves") };
-        assert!(notes[0].contains("fell back to A"), "{notes:?}");
+        assert!(notes[0].contains("fell back to bank A"), "{notes:?}");
         assert_eq!(record.bank(Bank::B).state, BankState::Failed);
         assert_eq!((record.failed.len(), order), (1, vec![Bank::A, Bank::B]));
         assert_eq!(rig.boot.status().unwrap().next, None);

@@ -104,6 +104,11 @@ impl View<'_> {
             Status::Paused => return Some("the roll is paused".to_owned()),
             Status::Running | Status::Aborting | Status::Ended(_) => {}
         }
+        self.coordinator_lost()
+    }
+
+    /// The coordinator does not answer, and not because this roll is rebooting it.
+    pub(crate) fn coordinator_lost(&self) -> Option<String> {
         let coordinator = self.world.coordinator()?;
         let down = self.world.host(coordinator).is_some_and(|host| !host.reachable);
         let ours =

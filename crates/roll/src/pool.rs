@@ -1,6 +1,6 @@
 //! What happens around the hosts: features first and last, stopping, the end.
 
-use lifeboat_model::{Effect, EventKind, FeatureView, OnFailure, Phase, RollEnd};
+use lifeboat_model::{Effect, EventKind, OnFailure, Phase, RollEnd};
 
 use crate::decide::{Action, View, Want};
 use crate::journal::Status;
@@ -12,12 +12,13 @@ pub(crate) fn suspend(view: &View<'_>) -> Vec<Action> {
     }
     let mut actions = Vec::new();
     for &kind in &view.journal.plan.suspends {
-        let ordered = view.journal.suspensions.iter().any(|s| s.feature == kind && !s.restored);
-        let seen = view.world.feature(kind);
-        if !ordered && !seen.is_some_and(FeatureView::is_on) {
+        // The value of an earlier intent counts, not what is seen now: that may be "off" because of it.
+        let ordered = view.journal.suspensions.iter().find(|s| s.feature == kind && !s.restored);
+        let seen = view.world.feature(kind).filter(|feature| feature.is_on());
+        let Some(original) = ordered.map(|s| &s.original).or(seen.map(|feature| &feature.value)).cloned()
+        else {
             continue;
-        }
-        let original = seen.map_or_else(String::new, |feature| feature.value.clone());
+        };
         let effect = Effect::SuspendFeature { feature: kind, original };
         match view.want(&effect, view.policy.timeouts.step) {
             Want::Act(action) => actions.push(action),
@@ -53,7 +54,18 @@ pub(crate) fn halt(view: &View<'_>, actions: &mut Vec<Action>) {
         OnFailure::Stop => 0,
         OnFailure::Continue(hosts) => hosts,
     };
-    if view.journal.halted.is_some() || view.journal.failures <= allowed {
+    if view.journal.halted.is_some() {
+        return;
+    }
+    let limit = view.policy.timeouts.reboot;
+    if let Some(lost) = view.coordinator_lost()
+        && view.now.since(view.journal.last_at) > limit
+    {
+        let reason =
+            format!("{lost}, and it did not for more than {limit}; bring it back before anything else");
+        return actions.push(Action::Record(EventKind::Halted { reason }));
+    }
+    if view.journal.failures <= allowed {
         return;
     }
     let failed: Vec<String> = view

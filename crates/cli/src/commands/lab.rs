@@ -95,7 +95,12 @@ fn down(ctx: &Ctx, name: &PoolName) -> Result<(), CliError> {
         return Ok(());
     }
     ask(ctx, &format!("End the machines of lab {name} and remove {}?", folder.display()))?;
-    let ended = Lab::down(&folder).map_err(|cause| lab_error(name, cause))?;
+    let ended = match Lab::down(&folder) {
+        Ok(ended) => ended,
+        // Its files are gone already; the pool file is what is left of it.
+        Err(LabError::NotUp { .. }) => Vec::new(),
+        Err(cause) => return Err(lab_error(name, cause)),
+    };
     let home = ctx.state.pool_dir(name);
     let path = home.join("pool.toml");
     std::fs::remove_file(&path).map_err(|source| file_error("removing", &path, source))?;
@@ -183,7 +188,9 @@ fn console(ctx: &Ctx, name: &PoolName, host: &str, follow: bool) -> Result<(), C
 }
 
 fn folder_of(ctx: &Ctx, name: &PoolName) -> Result<PathBuf, CliError> {
-    let (file, dir) = ctx.state.pool(name.as_str())?;
+    let (file, dir) = ctx.state.pool(name.as_str()).map_err(|error| {
+        if error.kind() == Kind::NotFound { error.remedy("start a lab with: lifeboat lab up") } else { error }
+    })?;
     match file.driver {
         DriverKind::Lab => Ok(dir),
         DriverKind::Sim => {

@@ -1,7 +1,8 @@
 //! How far something has come, on standard error.
 //!
-//! Promises: on a terminal one line is redrawn at most ten times a second; elsewhere a line is written at each
-//! tenth of the way or after five seconds, whichever comes first. Does not: write anything when nothing moves.
+//! Promises: on a terminal one line is redrawn at most ten times a second; elsewhere work of less than five seconds
+//! is silent, and longer work writes a line at each tenth of the way, or every five seconds. Does not: write
+//! anything when nothing moves.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 use lifeboat_model::Millis;
 
 use crate::size::show_size;
+
+/// How long work may be silent where no line can be redrawn.
+const SOON: Duration = Duration::from_secs(5);
 
 /// A line that shows how far something has come.
 #[derive(Debug)]
@@ -49,16 +53,11 @@ impl ProgressLine {
         let now = Instant::now();
         let tenth = |done: u64| done.saturating_mul(10) / self.total.max(1);
         let due = match self.told {
-            None => self.terminal || now - self.started > Duration::from_secs(5),
+            None => self.terminal || now - self.started > SOON,
             Some((at, _)) if self.terminal => now - at > Duration::from_millis(100),
-            Some((at, before)) => now - at > Duration::from_secs(5) || tenth(before) < tenth(done),
+            Some((at, before)) => now - at > SOON || tenth(before) < tenth(done),
         };
-        if self.told.is_none() && !due && !self.terminal {
-            // The first tenth begins to count here: short work stays silent.
-            if tenth(done) == 0 || now - self.started < Duration::from_millis(500) {
-                return;
-            }
-        } else if !due {
+        if !due {
             return;
         }
         self.told = Some((now, done));

@@ -18,7 +18,7 @@ use super::{AgentEvent, Lab, LabError, Listener};
 use crate::{DriverError, DriverEvent, Hypervisor};
 
 /// How long the first question waits for agents that were never seen: they dial every five seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Speaks to the pool of a lab.
 #[derive(Debug)]

@@ -78,6 +78,16 @@ pub enum LabError {
         /// The command that builds it.
         remedy: &'static str,
     },
+    /// The agent would not run on a machine of the lab.
+    #[error("the agent {} cannot be used: {why}; build it: {remedy}", path.display())]
+    UnusableAgent {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
+        /// The command that builds it.
+        remedy: &'static str,
+    },
     /// A file of the lab does not have the form that it should.
     #[error("{} is damaged: {why}; `lifeboat lab down` removes the lab, then `lifeboat lab up` makes a new one", path.display())]
     Damaged {

@@ -1,18 +1,22 @@
 //! A lab as a whole: up, status, down.
 //!
 //! Owns: the lab's folder. Promises: what was begun by an `up` that failed is taken away again; `down` ends every
-//! machine of this lab, and only those, and removes the folder. Does not: wait for agents (the driver does).
+//! machine of this lab, and only those, and removes the folder. Does not: judge what an agent reports.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lifeboat_model::ReleaseRef;
 
 use super::bundles::{list_bundles, make_bundle, make_key};
 use super::disk::make_disk;
 use super::settings::{LabHost, LabSettings};
-use super::{LabError, LabParts, LabRelease, Listener, Machine};
+use super::{AgentEvent, LabError, LabParts, LabRelease, Listener, Machine};
+
+/// Longest wait for the first boot of all machines on a computer that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a new lab shall be.
 #[derive(Debug, Clone)]
@@ -50,7 +54,8 @@ pub struct MachineStatus {
 }
 
 impl Lab {
-    /// Makes a lab and starts its machines. `tell` gets a line for people at each step.
+    /// Makes a lab, starts its machines, and waits until their agents have reported. `tell` gets a line for people
+    /// at each step; a machine that does not report is told, and is no error: its console is the way to look at it.
     pub fn up(options: &LabOptions, tell: &mut dyn FnMut(&str)) -> Result<Self, LabError> {
         if options.folder.join("lab.json").exists() || options.folder.join("hosts").exists() {
             return Err(LabError::AlreadyUp { folder: options.folder.clone() });
@@ -66,7 +71,36 @@ impl Lab {
             // The first error is the one to tell; what is left is told by the next `up`.
             let _ = Self::down(&options.folder);
         }
-        made
+        let lab = made?;
+        lab.wait_for_agents(tell)?;
+        Ok(lab)
+    }
+
+    /// Waits until every agent has said hello, or the patience is at its end.
+    fn wait_for_agents(&self, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+        let listener = self.listen()?;
+        let begin = Instant::now();
+        let mut missing: BTreeSet<&str> = self.settings.hosts.iter().map(|host| host.name.as_str()).collect();
+        while !missing.is_empty() && begin.elapsed() < PATIENCE {
+            if let Some(AgentEvent::Status(status)) = listener.next(Duration::from_millis(500))
+                && missing.remove(status.host.as_str())
+            {
+                let secs = begin.elapsed().as_secs();
+                tell(&format!(
+                    "{} reports after {secs} s: bank {} runs release {}",
+                    status.host, status.active, status.version
+                ));
+            }
+        }
+        for host in missing {
+            let console = self.settings.machine(&self.folder, host).console();
+            tell(&format!(
+                "{host} has not reported within {} s; look at {}",
+                PATIENCE.as_secs(),
+                console.display()
+            ));
+        }
+        Ok(())
     }
 
     fn make(options: &LabOptions, parts: &LabParts, tell: &mut dyn FnMut(&str)) -> Result<Self, LabError> {

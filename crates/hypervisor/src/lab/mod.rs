@@ -8,6 +8,7 @@ mod bundles;
 mod cpio;
 mod disk;
 mod driver;
+mod elf;
 mod error;
 mod initrd;
 mod kernel;

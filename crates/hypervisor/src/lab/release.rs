@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::elf::check_static;
 use super::{LabError, LabKernel, initrd, root, tool};
 
 /// Kernel options of every lab host: a console that is kept in a file, a quick end of a panic, and no luck with
@@ -81,8 +82,23 @@ impl LabParts {
         if !agent.is_file() {
             return Err(LabError::NoAgent { path: agent.to_owned(), remedy: BUILD_AGENT });
         }
+        let program = fs::read(agent).map_err(LabError::file("read", agent))?;
+        check_static(&program).map_err(|why| LabError::UnusableAgent {
+            path: agent.to_owned(),
+            why,
+            remedy: BUILD_AGENT,
+        })?;
+        // The package `busybox` brings one under the same name that needs libraries.
+        let busybox = tool::find("busybox", "busybox-static")?;
+        let program = fs::read(&busybox).map_err(LabError::file("read", &busybox))?;
+        if check_static(&program).is_err() {
+            return Err(LabError::MissingTool {
+                program: "a static busybox".to_owned(),
+                package: "busybox-static",
+            });
+        }
         Ok(Self {
-            busybox: tool::find("busybox", "busybox-static")?,
+            busybox,
             stub: tool::find_file("/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "systemd-boot-efi")?,
             agent: agent.to_owned(),
             kernel: LabKernel::ensure(cache)?,

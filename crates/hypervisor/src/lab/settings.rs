@@ -4,7 +4,9 @@
 //! not: hold anything that the machines change.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -70,7 +72,11 @@ impl LabSettings {
         let beside = path.with_extension("new");
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| LabError::Damaged { path: path.clone(), why: error.to_string() })?;
-        fs::write(&beside, text).map_err(LabError::file("write", &beside))?;
+        // It holds the hosts' secrets.
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&beside);
+        let mut file = opened.map_err(LabError::file("create", &beside))?;
+        file.write_all(&text).map_err(LabError::file("write", &beside))?;
         fs::rename(&beside, &path).map_err(LabError::file("rename", beside))
     }
 

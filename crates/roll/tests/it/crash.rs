@@ -69,6 +69,7 @@ proptest! {
             never_returns: gone.into_iter().map(host).collect(),
             stuck_guests: stuck.into_iter().map(guest).collect(),
             once: once.into_iter().map(|(h, s)| EffectKey(format!("{}/{}", host(h), steps[s]))).collect(),
+            ..Faults::default()
         };
         toy.take_up();
         let mut ended = false;

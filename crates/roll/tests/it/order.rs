@@ -1,6 +1,8 @@
 //! Order, failures, orders of a person.
 
-use lifeboat_model::{Effect, EffectKey, InFlight, OnFailure, OperatorVerb, Policy, RollEnd};
+use lifeboat_model::{
+    Effect, EffectKey, Event, EventKind, InFlight, OnFailure, OperatorVerb, Phase, Policy, RollEnd,
+};
 
 use crate::toy::{Die, guest, host, pool};
 
@@ -190,4 +192,47 @@ fn going_on_after_a_crash_does_not_go_past_a_failure() {
         assert!(toy.run(Die::Never));
         assert_eq!(toy.outcome(), whole.outcome(), "killed after event {at}");
     }
+}
+
+#[test]
+fn a_coordinator_that_is_lost_in_the_middle_is_waited_for_and_then_the_roll_stops() {
+    let mut whole = pool(4, Policy::default());
+    whole.take_up();
+    assert!(whole.run(Die::Never));
+    let committed =
+        |event: &Event| matches!(&event.what, EventKind::HostPhase { phase: Phase::Committed, .. });
+    let first = whole.events.iter().position(committed).unwrap();
+    let mut toy = pool(4, Policy::default());
+    toy.take_up();
+    assert!(!toy.run(Die::AfterEvent(first + 4)));
+    toy.take_up();
+    let mut lost = toy.world.host(&host(0)).unwrap().clone();
+    lost.reachable = false;
+    toy.world.set_host(lost);
+    let before = toy.done.len();
+    assert!(toy.run(Die::Never));
+    let RollEnd::Stopped { reason } = toy.end() else { panic!("{:?}", toy.end()) };
+    assert!(reason.contains("h0 does not answer"), "{reason}");
+    let begun = toy.done[before..].iter().any(|effect| matches!(effect, Effect::RebootInto { .. }));
+    assert!(!begun, "a host was rebooted while the coordinator was lost");
+    toy.assert_kept();
+}
+
+#[test]
+fn a_feature_that_could_not_be_restored_keeps_its_value_through_another_run() {
+    let mut toy = pool(3, Policy::default());
+    toy.faults.falls_back.insert(host(1));
+    let restore = EffectKey("pool/restore/ha-admission-control".to_owned());
+    toy.faults.always.insert(restore.clone());
+    toy.take_up();
+    assert!(toy.run(Die::Never));
+    let RollEnd::Stopped { reason } = toy.end() else { panic!("{:?}", toy.end()) };
+    assert!(reason.contains("ha-admission-control") && reason.contains("by hand"), "{reason}");
+    assert!(!toy.journal.suspensions()[0].restored);
+    toy.faults.always.clear();
+    toy.faults.falls_back.clear();
+    toy.order(OperatorVerb::Retry { host: host(1) });
+    assert!(toy.run(Die::Never));
+    assert_eq!(toy.end(), RollEnd::Completed);
+    toy.assert_kept();
 }

@@ -47,6 +47,8 @@ pub(crate) struct Faults {
     pub(crate) stuck_guests: BTreeSet<GuestId>,
     /// Effects (by key) that fail once, and may be tried again.
     pub(crate) once: BTreeSet<EffectKey>,
+    /// Effects (by key) that fail at every try.
+    pub(crate) always: BTreeSet<EffectKey>,
 }
 
 /// The pool, the roll's events, and the controller's state.
@@ -220,8 +222,8 @@ impl Toy {
 
     fn perform(&mut self, effect: &Effect) -> Outcome {
         self.done.push(effect.clone());
-        if self.faults.once.remove(&effect.key()) {
-            return Outcome::Failed { reason: "ordered to fail once".to_owned(), retriable: true };
+        if self.faults.once.remove(&effect.key()) || self.faults.always.contains(&effect.key()) {
+            return Outcome::Failed { reason: "ordered to fail".to_owned(), retriable: true };
         }
         let change = |world: &mut World, id: &HostId, change: &dyn Fn(&mut HostView)| {
             let mut host = world.host(id).unwrap().clone();

@@ -1,0 +1,7 @@
+//! The rules of the house.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod layers;
+mod links;
+mod sources;
+mod workspace;
