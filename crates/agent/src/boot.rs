@@ -5,8 +5,10 @@
 //! trial that did not come to its end is told. Does not: reboot (it says so), or run checks (they are handed in).
 
 use lifeboat_bank::layout::Layout;
-use lifeboat_bank::ops::{BootControl, BootVerdict, OpsError, bless, judge_boot, mark_failed};
-use lifeboat_bank::record::{RecordError, read_record};
+use lifeboat_bank::ops::{
+    BootControl, BootControlError, BootVerdict, OpsError, bless, judge_boot, mark_failed,
+};
+use lifeboat_bank::record::{RecordError, read_record, write_record};
 use lifeboat_model::io::WriteAt;
 use lifeboat_model::{Bank, BankState};
 use thiserror::Error;
@@ -94,6 +96,19 @@ pub fn act_on_boot(
             Ok(BootAnswer::Leave { reason })
         }
         BootVerdict::FellBack { tried } => {
+            let unused = boot.status().is_ok_and(|status| status.next == Some(tried));
+            if unused {
+                // Firmware deletes the one-shot boot before it uses it: no boot lies between the order and now, so
+                // it was this agent that ended. The bank is not to blame.
+                boot.clear_next()
+                    .map_err(|source| failed("freed of a trial that never began")(called_off(source)))?;
+                let mut record = record;
+                record.bank_mut(tried).state = BankState::Upgraded;
+                write_record(disk, layout, &record).map_err(|source| BootError::Record { source })?;
+                let note =
+                    format!("the trial of bank {tried} was ordered and never began; it can be ordered again");
+                return Ok(BootAnswer::Serve { notes: vec![note] });
+            }
             // Had its own agent failed it, it would not be on trial any more; so it never came that far.
             let reason = "it did not come to the end of its trial (panic, hang, reset or power cut)";
             mark_failed(disk, layout, tried, reason, boot).map_err(failed("settled after a fall-back"))?;
@@ -108,6 +123,10 @@ pub fn act_on_boot(
     }
 }
 
+fn called_off(source: BootControlError) -> OpsError {
+    OpsError::Boot { doing: "calling off a trial", source }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -116,7 +135,7 @@ mod tests {
 
     use lifeboat_bank::efi::MemVars;
     use lifeboat_bank::layout::{Geometry, LayoutGuids, create_layout};
-    use lifeboat_bank::record::{BankRecord, write_record};
+    use lifeboat_bank::record::BankRecord;
     use lifeboat_model::{ReleaseRef, ReleaseVersion, Sha256Hex};
 
     use super::*;
@@ -189,13 +208,22 @@ mod tests {
     #[test]
     fn a_trial_that_never_ended_is_settled_by_the_old_bank() {
         let mut rig = rig(BankState::Good, BankState::Trying, Bank::A);
-        rig.boot.set_next(Bank::B).unwrap();
         let (answer, record, order) = act(&mut rig, Bank::A, Some("is not asked"));
         let BootAnswer::Serve { notes } = answer else { unreachable!("the old bank serves") };
         assert!(notes[0].contains("fell back to bank A"), "{notes:?}");
         assert_eq!(record.bank(Bank::B).state, BankState::Failed);
         assert_eq!((record.failed.len(), order), (1, vec![Bank::A, Bank::B]));
         assert_eq!(rig.boot.status().unwrap().next, None);
+    }
+
+    #[test]
+    fn a_trial_that_never_began_blames_nobody() {
+        let mut rig = rig(BankState::Good, BankState::Trying, Bank::A);
+        rig.boot.set_next(Bank::B).unwrap();
+        let (answer, record, order) = act(&mut rig, Bank::A, None);
+        assert!(matches!(answer, BootAnswer::Serve { notes } if notes[0].contains("never began")));
+        assert_eq!((record.bank(Bank::B).state, record.failed.len()), (BankState::Upgraded, 0));
+        assert_eq!((rig.boot.status().unwrap().next, order), (None, vec![Bank::A, Bank::B]));
     }
 
     #[test]

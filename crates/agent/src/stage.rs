@@ -16,7 +16,7 @@ use lifeboat_model::agent::{AGENT_PROTOCOL, AgentMessage, ControllerMessage, MAX
 use lifeboat_model::{ReleaseRef, Sha256Hex};
 use thiserror::Error;
 
-use crate::Host;
+use crate::{AgentConfig, Host};
 
 /// Longest silence of a controller in the middle of a download.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -147,7 +147,7 @@ pub fn stage(
         // Bytes can rot while they lie.
         verify(host, &done, release, floor, progress)?;
     } else {
-        download(host, release, &part, progress)?;
+        download(&host.config, release.digest, &part, progress)?;
         verify(host, &part, release, floor, progress)?;
         fs::rename(&part, &done).map_err(file_error("renaming", &part))?;
         File::open(&folder).and_then(|folder| folder.sync_all()).map_err(file_error("flushing", &folder))?;
@@ -173,9 +173,10 @@ fn verify(
     checked
 }
 
+/// Brings what is missing of the bundle of `digest` into the file `part`.
 fn download(
-    host: &Host,
-    release: &ReleaseRef,
+    config: &AgentConfig,
+    digest: Sha256Hex,
     part: &Path,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<(), StageError> {
@@ -184,32 +185,10 @@ fn download(
     let mut file = opened.map_err(file_error("opening", part))?;
     let mut at = file.seek(SeekFrom::End(0)).map_err(file_error("reading", part))?;
     let failed = |at: u64| {
-        let (digest, controller) = (release.digest.short(), host.config.controller.clone());
+        let (digest, controller) = (digest.short(), config.controller.clone());
         move |source| StageError::Download { digest, controller, at, source }
     };
-    let mut stream = connect(&host.config.controller).map_err(failed(at))?;
-    stream.set_read_timeout(Some(SILENCE)).map_err(failed(at))?;
-    let ask = AgentMessage::Fetch {
-        protocol: AGENT_PROTOCOL,
-        host: host.config.host.clone(),
-        token: host.config.token.clone(),
-        digest: release.digest,
-        offset: at,
-    };
-    let mut line = serde_json::to_vec(&ask).unwrap_or_default();
-    line.push(b'\n');
-    stream.write_all(&line).map_err(failed(at))?;
-    let mut reader = BufReader::new(stream);
-    let answer = read_line(&mut reader).map_err(failed(at))?;
-    let total = match answer.as_deref().map(serde_json::from_slice) {
-        Some(Ok(ControllerMessage::Bundle { len })) => len,
-        Some(Ok(ControllerMessage::Refused { reason })) => return Err(StageError::Refused { reason }),
-        Some(Ok(ControllerMessage::Welcome { .. } | ControllerMessage::Command { .. }) | Err(_)) | None => {
-            let source =
-                io::Error::new(io::ErrorKind::InvalidData, "the controller's answer was not understood");
-            return Err(failed(at)(source));
-        }
-    };
+    let (mut reader, total) = ask(config, digest, at, &failed)?;
     if at > total {
         // What lies here is longer than what is wanted: it is something else.
         file.set_len(0).map_err(file_error("cutting", part))?;
@@ -231,6 +210,33 @@ fn download(
     file.sync_all().map_err(file_error("flushing", part))?;
     progress("downloading", total, total);
     Ok(())
+}
+
+/// Opens a download from byte `at` on; the length of the whole bundle.
+fn ask<F: FnOnce(io::Error) -> StageError>(
+    config: &AgentConfig,
+    digest: Sha256Hex,
+    at: u64,
+    failed: &impl Fn(u64) -> F,
+) -> Result<(BufReader<TcpStream>, u64), StageError> {
+    let mut stream = connect(&config.controller).map_err(failed(at))?;
+    stream.set_read_timeout(Some(SILENCE)).map_err(failed(at))?;
+    let (host, token) = (config.host.clone(), config.token.clone());
+    let message = AgentMessage::Fetch { protocol: AGENT_PROTOCOL, host, token, digest, offset: at };
+    let mut line = serde_json::to_vec(&message).unwrap_or_default();
+    line.push(b'\n');
+    stream.write_all(&line).map_err(failed(at))?;
+    let mut reader = BufReader::new(stream);
+    let answer = read_line(&mut reader).map_err(failed(at))?;
+    match answer.as_deref().map(serde_json::from_slice) {
+        Some(Ok(ControllerMessage::Bundle { len })) => Ok((reader, len)),
+        Some(Ok(ControllerMessage::Refused { reason })) => Err(StageError::Refused { reason }),
+        Some(Ok(ControllerMessage::Welcome { .. } | ControllerMessage::Command { .. }) | Err(_)) | None => {
+            let source =
+                io::Error::new(io::ErrorKind::InvalidData, "the controller's answer was not understood");
+            Err(failed(at)(source))
+        }
+    }
 }
 
 /// Removes every bundle but those that are wanted.
@@ -278,4 +284,90 @@ pub(crate) fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>
 fn file_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StageError + use<> {
     let path = path.to_owned();
     move |source| StageError::File { doing, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A controller that answers each connection once: with a line, and then with these bytes.
+    fn controller(
+        answers: Vec<(ControllerMessage, &'static [u8])>,
+    ) -> (AgentConfig, thread::JoinHandle<Vec<u64>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = AgentConfig {
+            schema: 1,
+            host: "one".to_owned(),
+            controller: listener.local_addr().unwrap().to_string(),
+            token: "secret".to_owned(),
+            check_secs: 1,
+            watchdog_secs: 1,
+        };
+        let answering = thread::spawn(move || {
+            let mut offsets = Vec::new();
+            for (message, bytes) in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let line = read_line(&mut BufReader::new(stream.try_clone().unwrap())).unwrap().unwrap();
+                let AgentMessage::Fetch { offset, .. } = serde_json::from_slice(&line).unwrap() else {
+                    unreachable!("a download begins with a fetch")
+                };
+                offsets.push(offset);
+                let mut line = serde_json::to_vec(&message).unwrap();
+                line.push(b'\n');
+                stream.write_all(&line).unwrap();
+                stream.write_all(bytes).unwrap();
+            }
+            offsets
+        });
+        (config, answering)
+    }
+
+    #[test]
+    fn a_download_that_was_cut_off_goes_on_where_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("x.part");
+        let bundle = || ControllerMessage::Bundle { len: 10 };
+        let (config, answering) =
+            controller(vec![(bundle(), b"0123"), (bundle(), b"456789"), (bundle(), b"")]);
+        let digest = Sha256Hex::of(b"x");
+        let get = || download(&config, digest, &part, &mut |_, _, _| ());
+        assert!(matches!(get(), Err(StageError::Download { at: 4, .. })));
+        get().unwrap();
+        get().unwrap();
+        assert_eq!(fs::read(&part).unwrap(), b"0123456789");
+        assert_eq!(answering.join().unwrap(), [0, 4, 10]);
+    }
+
+    #[test]
+    fn what_is_longer_than_the_bundle_is_thrown_away_and_a_refusal_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("x.part");
+        fs::write(&part, b"something else").unwrap();
+        let refused = ControllerMessage::Refused { reason: "no such bundle".to_owned() };
+        let odd = ControllerMessage::Welcome { protocol: 1 };
+        let (config, answering) =
+            controller(vec![(ControllerMessage::Bundle { len: 4 }, b"abcd"), (refused, b""), (odd, b"")]);
+        let digest = Sha256Hex::of(b"x");
+        let get = || download(&config, digest, &part, &mut |_, _, _| ());
+        assert!(matches!(get(), Err(StageError::Download { at: 0, .. })));
+        assert_eq!(fs::read(&part).unwrap(), b"");
+        assert!(matches!(get(), Err(StageError::Refused { reason }) if reason == "no such bundle"));
+        let error = get().unwrap_err();
+        assert!(error.may_pass() && matches!(error, StageError::Download { .. }));
+        assert_eq!(answering.join().unwrap(), [14, 0, 0]);
+    }
+
+    #[test]
+    fn a_line_without_end_costs_bounded_memory() {
+        let endless = vec![b'x'; MAX_LINE * 2];
+        assert!(read_line(&mut endless.as_slice()).is_err());
+        assert!(read_line(&mut b"cut".as_slice()).is_err());
+        assert_eq!(read_line(&mut b"one\ntwo".as_slice()).unwrap(), Some(b"one".to_vec()));
+        assert_eq!(read_line(&mut b"".as_slice()).unwrap(), None);
+    }
 }

@@ -315,20 +315,24 @@ pub(crate) fn pick(kind: &str, given: &str, names: Vec<String>, list: &str) -> R
         [] => {
             let known = match names.as_slice() {
                 [] => format!("there is no {kind} yet"),
-                names => format!("known: {}", shown(names)),
+                names => format!("known: {}", shorten(names)),
             };
             Err(CliError::new(Kind::NotFound, format!("no {kind} is named {given:?}: {known}"))
                 .remedy(format!("see: {list}")))
         }
         several => {
             let several: Vec<String> = several.iter().map(|name| (*name).clone()).collect();
-            Err(CliError::new(Kind::NotFound, format!("{given:?} fits several {kind}s: {}", shown(&several)))
-                .remedy("give more of the name"))
+            Err(CliError::new(
+                Kind::NotFound,
+                format!("{given:?} fits several {kind}s: {}", shorten(&several)),
+            )
+            .remedy("give more of the name"))
         }
     }
 }
 
-fn shown(names: &[String]) -> String {
+/// The first few, and how many more there are.
+pub(crate) fn shorten(names: &[String]) -> String {
     let first: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
     let more = names.len().saturating_sub(8);
     if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }

@@ -1,6 +1,8 @@
 //! Which host's turn it is.
 
-use lifeboat_model::{Phase, Timestamp};
+use std::collections::BTreeSet;
+
+use lifeboat_model::{Millis, Phase, Timestamp};
 
 use crate::decide::{Action, View, record_phase};
 use crate::journal::{HostRun, Journal, Status};
@@ -8,7 +10,7 @@ use crate::journal::{HostRun, Journal, Status};
 /// Lets the next hosts begin, as many as may.
 pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) {
     let journal = view.journal;
-    for &step in journal.pending.iter().filter(|&&step| journal.hosts.get(step).is_some_and(|run| run.skip)) {
+    for &step in journal.skips.intersection(&journal.pending) {
         if let Some(run) = journal.hosts.get(step) {
             let reason = "left out by a person's order".to_owned();
             actions.push(record_phase(&run.host, Phase::Skipped { reason }));
@@ -25,7 +27,7 @@ pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) {
         if free == 0 {
             break;
         }
-        if why_not(view, step).is_none() && !conflicts(view, step, actions) {
+        if obstacle(view, step).is_none() && !conflicts(view, step, actions) {
             free -= 1;
             if let Some(run) = journal.hosts.get(step) {
                 actions.push(begin(view, run));
@@ -93,66 +95,92 @@ fn domain_of<'a>(view: &View<'a>, step: usize) -> Option<&'a str> {
     view.world.host(&run.host)?.fault_domain.as_deref()
 }
 
+/// What keeps a pending host from beginning.
+enum Obstacle<'a> {
+    /// So many are in flight as may be.
+    Full(usize),
+    /// This one goes first and alone.
+    First(&'a HostRun),
+    /// The time after the first host is not over: what is gone of it, and the whole.
+    Soaking(Millis, Millis),
+    /// Of these targets some are not upgraded.
+    Targets(&'a [usize]),
+    /// This one brings its guests here first.
+    Giver(&'a HostRun),
+    /// This one takes its guests and is in flight.
+    Busy(&'a HostRun),
+    /// This one of the same fault domain is in flight.
+    Domain(&'a HostRun, &'a str),
+}
+
 /// Why a pending host cannot begin now; `None` if it can.
 pub(crate) fn why_not(view: &View<'_>, step: usize) -> Option<String> {
+    Some(match obstacle(view, step)? {
+        Obstacle::Full(1) => "1 host in flight, as many as may be".to_owned(),
+        Obstacle::Full(limit) => format!("{limit} hosts in flight, as many as may be"),
+        Obstacle::First(run) => format!("{}, which goes first and alone", run.host),
+        Obstacle::Soaking(gone, soak) => format!("the soak time after the first host: {gone} of {soak}"),
+        Obstacle::Targets(after) => {
+            let open = after.iter().filter_map(|&target| view.journal.hosts.get(target));
+            let open = open.filter(|run| !upgraded(view, run)).map(|run| run.host.to_string());
+            format!("{} to take its guests", open.collect::<Vec<_>>().join(", "))
+        }
+        Obstacle::Giver(run) => format!("{} to bring its guests here first", run.host),
+        Obstacle::Busy(run) => format!("{}, which is to take its guests and is in flight", run.host),
+        Obstacle::Domain(run, domain) => format!("{} of the same fault domain {domain}", run.host),
+    })
+}
+
+/// Looked at for many hosts at every event: cheap things first, and no words before somebody asks for them.
+fn obstacle<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
     let journal = view.journal;
     let limit = limit(view);
     if journal.in_flight.len() >= limit {
-        return Some(format!(
-            "{limit} host{} in flight, as many as may be",
-            if limit == 1 { "" } else { "s" }
-        ));
+        return Some(Obstacle::Full(limit));
     }
-    if let Some(first) =
-        journal.pending.iter().chain(&journal.in_flight).find(|&&other| alone(journal, other))
-        && *first != step
-        && journal.committed == 0
+    if journal.committed == 0
+        && let Some(first) = first(journal)
+        && first != step
     {
-        let first = journal.hosts.get(*first).map_or_else(String::new, |run| run.host.to_string());
-        return Some(format!("{first}, which goes first and alone"));
+        return journal.hosts.get(first).map(Obstacle::First);
     }
-    if let Some(reason) = soaking(view, view.now) {
-        return Some(reason);
-    }
-    if journal.unmet.get(step).copied().unwrap_or(0) > 0 {
-        let links = journal.links.get(step)?;
-        let open: Vec<String> = links
-            .after
-            .iter()
-            .filter_map(|&target| journal.hosts.get(target))
-            .filter(|run| !upgraded(view, run))
-            .map(|run| run.host.to_string())
-            .collect();
-        if !open.is_empty() {
-            return Some(format!("{} to take its guests", open.join(", ")));
-        }
+    if let Some((gone, soak)) = soaking(view, view.now) {
+        return Some(Obstacle::Soaking(gone, soak));
     }
     let links = journal.links.get(step)?;
-    if let Some(giver) =
-        links.givers.iter().filter_map(|&giver| journal.hosts.get(giver)).find(|run| undrained(run))
+    let waits = journal.unmet.get(step).copied().unwrap_or(0) > 0;
+    if waits
+        && links.after.iter().filter_map(|&target| journal.hosts.get(target)).any(|run| !upgraded(view, run))
     {
-        return Some(format!("{} to bring its guests here first", giver.host));
+        return Some(Obstacle::Targets(&links.after));
     }
-    if let Some(busy) = links.old_targets.iter().find(|target| journal.in_flight.contains(target)) {
-        let busy = journal.hosts.get(*busy).map_or_else(String::new, |run| run.host.to_string());
-        return Some(format!("{busy}, which is to take its guests and is in flight"));
+    let mut givers = links.givers.iter().filter_map(|&giver| journal.hosts.get(giver));
+    if let Some(giver) = givers.find(|run| undrained(run)) {
+        return Some(Obstacle::Giver(giver));
+    }
+    if let Some(&busy) = links.old_targets.iter().find(|target| journal.in_flight.contains(target)) {
+        return journal.hosts.get(busy).map(Obstacle::Busy);
     }
     if view.policy.one_per_fault_domain
         && let Some(domain) = domain_of(view, step)
-        && let Some(other) = journal.in_flight.iter().find(|&&other| domain_of(view, other) == Some(domain))
+        && let Some(&other) = journal.in_flight.iter().find(|&&other| domain_of(view, other) == Some(domain))
     {
-        let other = journal.hosts.get(*other).map_or_else(String::new, |run| run.host.to_string());
-        return Some(format!("{other} of the same fault domain {domain}"));
+        return journal.hosts.get(other).map(|run| Obstacle::Domain(run, domain));
     }
     None
 }
 
-fn soaking(view: &View<'_>, now: Timestamp) -> Option<String> {
+/// The host of the first wave that has not come to an end: one that waits before one that is in flight.
+fn first(journal: &Journal) -> Option<usize> {
+    let of = |steps: &BTreeSet<usize>| journal.first_wave.iter().copied().find(|step| steps.contains(step));
+    of(&journal.pending).or_else(|| of(&journal.in_flight))
+}
+
+fn soaking(view: &View<'_>, now: Timestamp) -> Option<(Millis, Millis)> {
     let since = view.journal.first_committed?;
     let gone = now.since(since);
     let soak = view.policy.soak;
-    (view.journal.committed == 1 && gone < soak)
-        .then(|| format!("the soak time after the first host: {gone} of {soak}"))
+    (view.journal.committed == 1 && gone < soak).then_some((gone, soak))
 }
 
 /// Nothing is in flight and nothing can begin: hosts whose targets will never be ready are given to a person,

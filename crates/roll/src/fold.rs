@@ -306,10 +306,14 @@ impl Journal {
                     run.effects.clear();
                     self.pending.extend(step);
                 }
+                if let Some(step) = step {
+                    self.skips.remove(&step);
+                }
             }
             OperatorVerb::Skip { host } => {
                 self.reopen();
                 self.run_mut(seq, host)?.skip = true;
+                self.skips.extend(self.index.get(host));
             }
         }
         self.touched.extend(self.in_flight.iter().copied());

@@ -115,6 +115,10 @@ pub struct Journal {
     pub(crate) first_committed: Option<Timestamp>,
     pub(crate) in_flight: BTreeSet<usize>,
     pub(crate) pending: BTreeSet<usize>,
+    /// Steps that a person ordered to leave out.
+    pub(crate) skips: BTreeSet<usize>,
+    /// Steps of the first wave, in order: nothing is begun beside them.
+    pub(crate) first_wave: Vec<usize>,
     pub(crate) pool_effects: BTreeMap<EffectKey, EffectRun>,
     pub(crate) suspensions: Vec<Suspension>,
     pub(crate) last_seq: u64,
@@ -145,6 +149,8 @@ impl Journal {
             first_committed: None,
             in_flight: BTreeSet::new(),
             pending: (0..links.len()).collect(),
+            skips: BTreeSet::new(),
+            first_wave: (0..).zip(&plan.steps).filter(|(_, step)| step.wave <= 1).map(|(at, _)| at).collect(),
             pool_effects: BTreeMap::new(),
             suspensions: Vec::new(),
             last_seq: 0,

@@ -1,4 +1,8 @@
 //! The model against the firmware it models: OVMF under QEMU boots the same disks with the same variables.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this test looks at files and programs; the code under test does not"
+)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;

@@ -21,6 +21,7 @@ fn the_bundle_of_the_first_version_is_read_as_it_was_written() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "only a test writes the golden file")]
 #[ignore = "writes the golden bundle: once per format version, never to make a test pass"]
 fn write_the_golden_bundle() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bundle-v1.lfb");

@@ -6,6 +6,7 @@
 mod bank;
 mod common;
 mod help;
+mod lab;
 mod plan;
 mod release;
 mod sigkill;

@@ -240,7 +240,6 @@ impl Shared {
         let host = status.host.clone();
         let generation = self.generation.fetch_add(1, Ordering::SeqCst);
         write_line(&mut writer, &ControllerMessage::Welcome { protocol: AGENT_PROTOCOL })?;
-        self.tell(AgentEvent::Status(status));
         {
             let mut hosts = lock(&self.hosts);
             let link = hosts.entry(host.clone()).or_default();
@@ -253,6 +252,8 @@ impl Shared {
             }
             link.generation = generation;
         }
+        // Told last: whoever hears it may ask at once whether the host is connected.
+        self.tell(AgentEvent::Status(status));
         let ended = self.listen(&host, &mut reader);
         let mut hosts = lock(&self.hosts);
         if let Some(link) = hosts.get_mut(&host)

@@ -123,10 +123,9 @@ fn no_file_is_longer_than_a_person_reads_at_once() {
 fn every_module_begins_by_saying_what_it_is() {
     let mut wrong = Vec::new();
     for folder in ["crates", "bench"] {
-        for path in files(&root().join(folder), ".rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            if !text.starts_with("//! ") || text.starts_with("//! placeholder") {
-                wrong.push(short(&path));
+        for source in sources(&root().join(folder)) {
+            if !source.text.starts_with("//! ") || source.text.starts_with("//! placeholder") {
+                wrong.push(short(&source.path));
             }
         }
     }

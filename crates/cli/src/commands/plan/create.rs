@@ -51,8 +51,12 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
     }
     match made.blocked.len() {
         0 => Ok(()),
-        blocked => {
-            Err(CliError::new(Kind::Blockers, format!("{blocked} hosts are blocked; nothing was changed"))
+        count => {
+            let hosts = if count == 1 { "1 host is".to_owned() } else { format!("{count} hosts are") };
+            let each: Vec<String> =
+                made.blocked.iter().map(|each| format!("{}: {}", each.host, each.reason)).collect();
+            let each = crate::state::shorten(&each);
+            Err(CliError::new(Kind::Blockers, format!("{hosts} blocked, nothing was changed: {each}"))
                 .remedy("mend what is named beside each, or leave the host out: --exclude HOST"))
         }
     }

@@ -120,7 +120,12 @@ fn blocked(ctx: &Ctx, plan: &Plan) -> String {
     if plan.blocked.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{} hosts are blocked:\n", plan.blocked.len());
+    let count = plan.blocked.len();
+    let mut text = if count == 1 {
+        "\n1 host is blocked:\n".to_owned()
+    } else {
+        format!("\n{count} hosts are blocked:\n")
+    };
     let mut table = Table::new().column("HOST").column("GUEST").flexible("WHY").flexible("REMEDY");
     for each in &plan.blocked {
         let guest = each.guest.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);

@@ -42,19 +42,10 @@ pub(crate) fn drive(
     let roll = executor.roll().clone();
     let end = executor.run(&mut view).map_err(executor_error)?;
     view.draw(executor.snapshot(), true);
-    ctx.out.say(&last_words(&end));
-    ended(&roll, &end, &advice(executor.journal()))
-}
-
-fn last_words(end: &RollEnd) -> String {
-    match end {
-        RollEnd::Completed => "every planned host runs the release, and serves".to_owned(),
-        RollEnd::CompletedWithExceptions { .. } => "the roll has ended, with exceptions".to_owned(),
-        RollEnd::Stopped { .. } => {
-            "the roll stopped; no feature is left suspended by it unless it is named".to_owned()
-        }
-        RollEnd::Aborted => "the roll was aborted; what could be undone was undone".to_owned(),
+    if end == RollEnd::Completed {
+        ctx.out.say("every planned host runs the release, and serves");
     }
+    ended(&roll, &end, &advice(executor.journal()))
 }
 
 /// What a person can do about a roll that stopped.
