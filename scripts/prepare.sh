@@ -81,7 +81,8 @@ need_cargo() {
         need_packages ca-certificates curl
         say "installing the Rust toolchain for this user"
         curl --proto '=https' --tlsv1.2 --fail --silent --show-error https://sh.rustup.rs \
-            | sh -s -- -y --profile minimal --default-toolchain stable --no-modify-path
+            | sh -s -- -y --profile minimal --default-toolchain stable --no-modify-path \
+            || stop "the Rust toolchain cannot be fetched; install Rust $(oldest_rust) or newer yourself, then try again"
         export PATH="$bin:$PATH"
     fi
     hash -r

@@ -81,12 +81,30 @@ fn measure(options: &Options, release: &Release, folder: &Path, report: &mut Rep
         written / 1_048_576.0
     );
     report.add(BENCH, format!("{name}: install"), mib / ours, "MiB/s", note);
-    report.add(BENCH, format!("{name}: dd + sha256sum"), mib / cached, "MiB/s", "sha256sum reads the page cache");
+    report.add(
+        BENCH,
+        format!("{name}: dd + sha256sum"),
+        mib / cached,
+        "MiB/s",
+        "sha256sum reads the page cache",
+    );
     let note = "sha256sum reads the disk, as the install does";
     report.add(BENCH, format!("{name}: dd + drop + sha256sum"), mib / cold, "MiB/s", note);
-    report.add(BENCH, format!("{name}: time ratio"), ours / cached, "", "install / dd + sha256sum; less is faster");
+    report.add(
+        BENCH,
+        format!("{name}: time ratio"),
+        ours / cached,
+        "",
+        "install / dd + sha256sum; less is faster",
+    );
     report.add(BENCH, format!("{name}: time ratio, read from disk"), ours / cold, "", "");
-    report.add(BENCH, format!("{name}: peak RSS of the install"), rss, "MiB", "kernel and initrd are held in memory");
+    report.add(
+        BENCH,
+        format!("{name}: peak RSS of the install"),
+        rss,
+        "MiB",
+        "kernel and initrd are held in memory",
+    );
     Ok(())
 }
 
@@ -110,9 +128,9 @@ fn peer(from: &Path, to: &Path, cold: bool) -> Result<f64, Failure> {
 
 fn output(command: &mut Command) -> Result<String, Failure> {
     let done = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let done = done.map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
+    let done = done.map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
     if !done.status.success() {
-        return Err(format!("{:?} failed: {}", command.get_program(), done.status).into());
+        return Err(format!("{} failed: {}", command.get_program().display(), done.status).into());
     }
     Ok(String::from_utf8(done.stdout)?)
 }

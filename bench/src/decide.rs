@@ -58,13 +58,12 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<(), Failure>
     let (pool_name, hash) = (made.pool.clone(), made.hash()?);
     let journal = Journal::new(Arc::new(made), hash);
     let times = Times::default();
-    let mut run =
-        Run { world, journal, fake: Fake::new(1), policy, times, full_every: options.full_every };
+    let mut run = Run { world, journal, fake: Fake::new(1), policy, times, full_every: options.full_every };
     run.apply(EventKind::RollStarted { pool: pool_name, plan: hash, target: target() })?;
     run.apply(EventKind::ControllerStarted { holder: "bench".to_owned() })?;
     run.times = Times::default();
     let began = Instant::now();
-    run.to_the_end()?;
+    run.finish()?;
     let wall = began.elapsed();
     if *run.journal.status() != Status::Ended(RollEnd::Completed) {
         return Err(format!("the roll did not complete: {:?}", run.journal.status()).into());
@@ -92,7 +91,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<(), Failure>
 }
 
 impl Run {
-    fn to_the_end(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), Failure> {
         loop {
             self.settle()?;
             if let Status::Ended(_) = self.journal.status() {

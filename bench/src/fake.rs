@@ -35,7 +35,8 @@ pub(crate) fn furnish(world: &mut World) {
     for mut host in hosts {
         host.boot_id = Some("boot-0".to_owned());
         host.active = Some(Bank::A);
-        host.banks[0] = BankView { state: BankState::Good, digest: host.running, updated: 1, ..BankView::empty() };
+        host.banks[0] =
+            BankView { state: BankState::Good, digest: host.running, updated: 1, ..BankView::empty() };
         world.set_host(host);
     }
 }

@@ -91,9 +91,9 @@ impl Options {
             json: false,
             dir: std::env::temp_dir(),
             hosts: 10_000,
-            gib: 1024,
+            gib: 128,
             in_flight: 300,
-            full_every: 1,
+            full_every: 64,
             appends: 1000,
             rounds: 3,
         };

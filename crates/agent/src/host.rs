@@ -5,14 +5,14 @@
 //! entry in the firmware.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lifeboat_bank::efi::{UefiBootError, VarError};
 use lifeboat_bank::layout::{Layout, LayoutError, read_layout};
 use lifeboat_bank::ops::BootControl;
 use lifeboat_bank::record::{BankRecord, read_record};
-use lifeboat_device::{BlockFile, DeviceError, EfivarFs, Force};
+use lifeboat_device::{BlockFile, DeviceError, EfivarFs, SystemRoots, WriteScope};
 use lifeboat_model::agent::{AgentStatus, BankReport};
 use lifeboat_model::{Bank, Mib, Millis};
 use thiserror::Error;
@@ -133,6 +133,19 @@ pub struct Host {
     notes: Mutex<Vec<String>>,
 }
 
+/// Opens the disk that this very system runs from, to write nothing but the bank that does not run and the copies of
+/// the bank record. Refused if that bank is in use.
+pub(crate) fn open_beside(path: &Path, running: Bank) -> Result<(BlockFile, Layout), HostError> {
+    let open = |source| HostError::Open { source };
+    let looked = BlockFile::open_read(path).map_err(open)?;
+    let layout =
+        read_layout(&looked).map_err(|source| HostError::Layout { path: path.to_owned(), source })?;
+    drop(looked);
+    let scope = WriteScope::beside(&layout, running);
+    let disk = BlockFile::open_write_within(path, scope, &SystemRoots::default()).map_err(open)?;
+    Ok((disk, layout))
+}
+
 impl Host {
     /// Opens this machine.
     pub fn open(paths: Paths, config: AgentConfig) -> Result<Self, HostError> {
@@ -143,10 +156,7 @@ impl Host {
         let boot_id = read(paths.proc.join("sys/kernel/random/boot_id"))?.trim().to_owned();
         let found =
             find_root(&paths.sys, &paths.dev, line.root).map_err(|source| HostError::Find { source })?;
-        // In use by this very system: its root is mounted from it. The alternate bank is not.
-        let disk =
-            BlockFile::open_write(&found.disk, Force::Yes).map_err(|source| HostError::Open { source })?;
-        let layout = read_layout(&disk).map_err(|source| HostError::Layout { path: found.disk, source })?;
+        let (disk, layout) = open_beside(&found.disk, line.bank)?;
         if layout.volumes(line.bank).root.guid != line.root {
             let disk = layout.bank_of(line.root).map_or_else(|| "none".to_owned(), |bank| bank.to_string());
             return Err(HostError::Disagree { line: line.bank, disk });

@@ -6,13 +6,14 @@
 
 use std::fs;
 
-use lifeboat_bank::layout::{Layout, read_layout};
+use lifeboat_bank::layout::Layout;
 use lifeboat_bank::ops::{BootControl, mark_failed};
 use lifeboat_bank::record::read_record;
-use lifeboat_device::{BlockFile, EfivarFs, Force};
+use lifeboat_device::EfivarFs;
 use lifeboat_model::io::ReadAt;
 use lifeboat_model::{Bank, BankState};
 
+use crate::host::open_beside;
 use crate::{KernelLine, Paths, UefiControl, find_root};
 
 /// What is to be done with a host whose agent failed.
@@ -30,8 +31,7 @@ pub fn rescue(paths: &Paths, reason: &str) -> Rescue {
     let Ok(line) = fs::read_to_string(paths.proc.join("cmdline")) else { return Rescue::Stay };
     let Ok(line) = KernelLine::parse(&line) else { return Rescue::Stay };
     let Ok(found) = find_root(&paths.sys, &paths.dev, line.root) else { return Rescue::Stay };
-    let Ok(mut disk) = BlockFile::open_write(&found.disk, Force::Yes) else { return Rescue::Stay };
-    let Ok(layout) = read_layout(&disk) else { return Rescue::Stay };
+    let Ok((mut disk, layout)) = open_beside(&found.disk, line.bank) else { return Rescue::Stay };
     let vars = EfivarFs::open(&paths.sys.join("firmware/efi/efivars")).ok();
     let mut control = vars.and_then(|vars| UefiControl::open(vars, &layout).ok()).map(|(control, _)| control);
     let seen = control.as_mut().map(|control| control as &mut dyn BootControl);

@@ -62,6 +62,8 @@ impl std::fmt::Debug for Executor<'_> {
 
 /// A roll that is decided over more often than this without coming to rest has a fault.
 const RESTLESS: usize = 100_000;
+/// After so many rounds every host in flight is looked at, whatever was heard.
+const FULL_LOOK: u64 = 64;
 
 impl<'a> Executor<'a> {
     /// Starts a roll of an approved plan.
@@ -177,16 +179,21 @@ impl<'a> Executor<'a> {
             return Ok(end.clone());
         }
         self.open(observer)?;
+        // Looking at every host in flight is dear in a large pool. It is needed at first, after orders, when nothing
+        // was heard (time limits pass without an event), and now and then; otherwise only hosts that changed are.
+        let mut quiet = true;
+        let mut round = 0_u64;
         loop {
-            self.take_orders(observer)?;
-            self.settle(observer)?;
+            let ordered = self.take_orders(observer)?;
+            self.settle(quiet || ordered || round % FULL_LOOK == 0, observer)?;
+            round += 1;
             if let Status::Ended(end) = self.journal.status() {
                 return Ok(end.clone());
             }
             if observer.waiting(self.snapshot()).is_break() {
                 return Err(ExecutorError::Left { roll: self.row.id.clone() });
             }
-            self.listen(observer)?;
+            quiet = self.listen(observer)?;
         }
     }
 
@@ -204,28 +211,27 @@ impl<'a> Executor<'a> {
         self.append(&first, None, observer)
     }
 
-    fn take_orders(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
-        for order in self.store.requests(&self.row.id)? {
+    /// Takes a person's orders over; says whether there were any.
+    fn take_orders(&mut self, observer: &mut dyn Observer) -> Result<bool, ExecutorError> {
+        let orders = self.store.requests(&self.row.id)?;
+        let any = !orders.is_empty();
+        for order in orders {
             let event = EventKind::Operator { verb: order.verb, who: order.who };
             self.append(&[event], Some(order.id), observer)?;
         }
-        Ok(())
+        Ok(any)
     }
 
-    /// Decides until there is nothing to do but wait.
-    fn settle(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
-        let mut everything = true;
+    /// Decides until there is nothing to do but wait; looks at every host in flight first if asked to.
+    fn settle(&mut self, everything: bool, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        let mut everything = everything;
         for _ in 0..RESTLESS {
             let touched = self.journal.take_touched();
             let scope = if everything { Scope::All } else { Scope::Steps(&touched) };
             let now = self.driver.now();
             let actions = decide(&self.world, &self.journal, &self.row.plan.policy, scope, now);
             if actions.is_empty() {
-                if everything {
-                    return Ok(());
-                }
-                everything = true;
-                continue;
+                return Ok(());
             }
             everything = false;
             self.act(actions, observer)?;
@@ -263,13 +269,17 @@ impl<'a> Executor<'a> {
         self.may_go_on(observer, StepPoint::AfterEffect)
     }
 
-    /// Waits for news and takes them over.
-    fn listen(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+    /// Waits for news and takes them over; says whether all hosts are to be looked at, because there were none or
+    /// because the whole pool was read afresh.
+    fn listen(&mut self, observer: &mut dyn Observer) -> Result<bool, ExecutorError> {
+        let mut quiet = false;
         if self.driver.now().since(self.observed) >= self.options.observe_every {
             self.world = self.driver.observe()?;
             self.observed = self.driver.now();
+            quiet = true;
         }
         let news = self.driver.poll(self.options.wait)?;
+        quiet |= news.is_empty();
         self.may_go_on(observer, StepPoint::AfterPoll)?;
         let mut outcomes = Vec::new();
         for event in news {
@@ -306,7 +316,8 @@ impl<'a> Executor<'a> {
                 }
             }
         }
-        self.append(&outcomes, None, observer)
+        self.append(&outcomes, None, observer)?;
+        Ok(quiet)
     }
 
     fn append(

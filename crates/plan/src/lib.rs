@@ -1,7 +1,7 @@
 //! The planner of Lifeboat: order, placement, lower bounds, linter, diff.
 //!
 //! Owns: the way from a pool as it is seen now to a plan that a person can review. Promises: no I/O, no clock, no
-//! randomness; the same input gives the same plan, byte for byte; every plan it makes passes [`lint`].
+//! randomness; the same input gives the same plan, byte for byte; every plan it makes passes [`lint()`].
 //! Does not: act, or decide what happens after an event (that is the roll).
 //!
 //! # What the roll may rely on

@@ -123,7 +123,10 @@ impl Journal {
             }
             EventKind::Outcome { key, outcome } => self.apply_outcome(seq, at, key, outcome)?,
             EventKind::HostPhase { host, phase } => self.apply_phase(seq, at, host, phase)?,
-            EventKind::Halted { reason } => self.halted = Some(reason.clone()),
+            EventKind::Halted { reason } => {
+                self.halted = Some(reason.clone());
+                self.touched.extend(self.in_flight.iter().copied());
+            }
             EventKind::Operator { verb, .. } => self.apply_verb(seq, verb)?,
             EventKind::RollEnded { end } => self.status = Status::Ended(end.clone()),
             EventKind::Unknown => {}

@@ -237,7 +237,7 @@ impl Journal {
         }
     }
 
-    /// Hosts that changed since the last call. A narrow [`crate::Scope`] for [`crate::decide`].
+    /// Hosts that changed since the last call. A narrow [`crate::Scope`] for [`crate::decide()`].
     pub fn take_touched(&mut self) -> BTreeSet<usize> {
         std::mem::take(&mut self.touched)
     }

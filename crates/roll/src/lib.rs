@@ -1,6 +1,6 @@
 //! The roll's state machine: what happens next after an event.
 //!
-//! Owns: [`Journal`], the state of a roll as a fold of its events; [`decide`], which looks at the world and the
+//! Owns: [`Journal`], the state of a roll as a fold of its events; [`decide()`], which looks at the world and the
 //! journal and says what is to be recorded or ordered next; [`waiting_on`], which says what a host waits for.
 //! Promises: pure functions, no clock, no I/O; the same events give the same state; every effect is ordered by
 //! an intent that is recorded first; a controller that died and one that lives differ in nothing but the event

@@ -81,7 +81,7 @@ impl LayoutGuids {
     }
 }
 
-/// Partitions `disk`: everything on it is lost, which the caller has asked its user about ([`super::inspect`]).
+/// Partitions `disk`: everything on it is lost, which the caller has asked its user about ([`super::inspect()`]).
 ///
 /// Old content that could be taken for ours (bank records, boot sectors, file systems) is zeroed where a volume
 /// begins and where a record lies, *before* the table is written.

@@ -18,6 +18,7 @@ use crate::run::Ctx;
 use crate::state::pick;
 
 pub(crate) use drive::{advice, options};
+pub(crate) use show::suspended;
 pub(crate) use start::{live, new_roll_id, summary};
 
 pub(crate) fn run(ctx: &Ctx, cmd: &RollCmd) -> Result<(), CliError> {

@@ -14,6 +14,8 @@ struct PoolStatus {
     roll: Option<String>,
     state: &'static str,
     controller: Option<String>,
+    /// Features that are off because of this roll, with the values they get back (I-22).
+    suspended: Vec<String>,
     next: String,
 }
 
@@ -48,8 +50,12 @@ pub(crate) fn run(ctx: &Ctx) -> Result<(), CliError> {
             }
             (Some(RollState::Ended), _) => ("ended", "lifeboat roll status".to_owned()),
         };
+        let suspended = match (&store, roll) {
+            (Some(store), Some(row)) => super::roll::suspended(store, row)?,
+            (Some(_) | None, _) => Vec::new(),
+        };
         let roll = roll.map(|roll| roll.id.to_string());
-        lines.push(PoolStatus { pool, driver, roll, state, controller: holder, next });
+        lines.push(PoolStatus { pool, driver, roll, state, controller: holder, suspended, next });
     }
     ctx.out.list("pool-status", &lines, |line| line.pool.clone(), || people(ctx, &lines))
 }
@@ -76,6 +82,12 @@ fn people(ctx: &Ctx, lines: &[PoolStatus]) -> String {
             Cell::painted(line.state, paint),
             Cell::from(line.next.clone()),
         ]);
+    }
+    for line in lines {
+        for feature in &line.suspended {
+            let banner = format!("SUSPENDED in pool {}: {feature}", line.pool);
+            text.push_str(&format!("{}\n", ctx.out.paint(&banner, Paint::Warn)));
+        }
     }
     text.push_str(&ctx.out.render(&table));
     text

@@ -1,4 +1,4 @@
-//! Codes of the findings of [`lint`](crate::lint). They are stable: scripts may compare them.
+//! Codes of the findings of [`lint`](crate::lint()). They are stable: scripts may compare them.
 //!
 //! Owns: the words. All are blockers but [`HOST_NOT_IN_PLAN`] and [`FIGURE_WRONG`].
 

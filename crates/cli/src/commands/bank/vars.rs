@@ -21,6 +21,8 @@ const LIMIT: u64 = 64 << 20;
 enum Store {
     Ovmf(OvmfVars),
     Json(MemVars),
+    /// The variables of a simulated host, for reading.
+    Simulated(MemVars),
     Efivarfs(EfivarFs),
 }
 
@@ -57,7 +59,13 @@ impl Vars {
             }
             let bytes = std::fs::read(path).map_err(fail)?;
             if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
-                Store::Json(serde_json::from_slice(&bytes).map_err(|cause| wrong(cause.into()))?)
+                let mut form: serde_json::Value =
+                    serde_json::from_slice(&bytes).map_err(|cause| wrong(cause.into()))?;
+                // A simulated host keeps more than variables in its file; it is read, and never written here.
+                let simulated = form.get("booted").is_some() && form.get("vars").is_some();
+                let vars = if simulated { form["vars"].take() } else { form };
+                let vars = serde_json::from_value(vars).map_err(|cause| wrong(cause.into()))?;
+                if simulated { Store::Simulated(vars) } else { Store::Json(vars) }
             } else {
                 Store::Ovmf(OvmfVars::open(bytes).map_err(|cause| wrong(cause.into()))?)
             }
@@ -79,7 +87,9 @@ impl Vars {
             whole.push(suffix);
             [PathBuf::from(whole), disk.with_extension(suffix.trim_start_matches('.'))]
         };
-        let mut places = beside(".vars.json").into_iter().chain(beside(".vars.fd"));
+        // A simulated host and a machine of the lab have them in their folder.
+        let folder = ["vars.json", "vars.fd"].map(|name| disk.with_file_name(name));
+        let mut places = beside(".vars.json").into_iter().chain(beside(".vars.fd")).chain(folder);
         places.find(|path| path.is_file())
     }
 
@@ -91,7 +101,7 @@ impl Vars {
     fn store(&mut self) -> &mut dyn VarStore {
         match &mut self.store {
             Store::Ovmf(store) => store,
-            Store::Json(store) => store,
+            Store::Json(store) | Store::Simulated(store) => store,
             Store::Efivarfs(store) => store,
         }
     }
@@ -103,6 +113,11 @@ impl Vars {
         let io = |source| VarError::Io { doing: "write", name: name.to_owned(), source };
         let bytes = match &self.store {
             Store::Efivarfs(_) => return Ok(()),
+            Store::Simulated(_) => {
+                return Err(io(std::io::Error::other(
+                    "they belong to a simulated host; only its pool writes them",
+                )));
+            }
             Store::Ovmf(store) => store.image().to_vec(),
             Store::Json(store) => {
                 serde_json::to_vec_pretty(store).map_err(|cause| io(std::io::Error::other(cause)))?
@@ -131,7 +146,7 @@ impl VarStore for Vars {
     fn get(&self, name: &str, vendor: &Guid) -> Result<Option<Var>, VarError> {
         match &self.store {
             Store::Ovmf(store) => store.get(name, vendor),
-            Store::Json(store) => store.get(name, vendor),
+            Store::Json(store) | Store::Simulated(store) => store.get(name, vendor),
             Store::Efivarfs(store) => store.get(name, vendor),
         }
     }
@@ -149,7 +164,7 @@ impl VarStore for Vars {
     fn list(&self) -> Result<Vec<VarName>, VarError> {
         match &self.store {
             Store::Ovmf(store) => store.list(),
-            Store::Json(store) => store.list(),
+            Store::Json(store) | Store::Simulated(store) => store.list(),
             Store::Efivarfs(store) => store.list(),
         }
     }

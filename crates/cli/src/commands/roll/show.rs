@@ -89,17 +89,7 @@ pub(crate) fn board(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<Board, Cl
     {
         return Ok(board);
     }
-    let events: Vec<Event> =
-        store.events(row, 0).map_err(store_error)?.into_iter().map(|l| l.event).collect();
-    let mut journal = Journal::new(Arc::clone(&row.plan), row.plan_hash);
-    let mut timeline = Timeline::default();
-    for event in &events {
-        journal.apply(event).map_err(|cause| {
-            CliError::new(Kind::Verification, format!("roll {} cannot be read from its journal", row.id))
-                .because(cause)
-        })?;
-        timeline.note(event);
-    }
+    let (journal, timeline) = read(store, row)?;
     let (pool, dir) = ctx.state.pool(row.pool.as_str())?;
     let mut driver = drivers::open(&pool, &dir, None)?;
     let world = driver.observe().map_err(|cause| drivers::driver_error(&pool, cause))?;
@@ -107,6 +97,30 @@ pub(crate) fn board(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<Board, Cl
     let progress = BTreeMap::new();
     let snapshot = Snapshot { roll: &row.id, journal: &journal, world: &world, progress: &progress, now };
     Ok(Board::of(snapshot, &timeline))
+}
+
+/// The state of a roll, and its times, from its events.
+fn read(store: &Store, row: &RollRow) -> Result<(Journal, Timeline), CliError> {
+    let mut journal = Journal::new(Arc::clone(&row.plan), row.plan_hash);
+    let mut timeline = Timeline::default();
+    for link in store.events(row, 0).map_err(store_error)? {
+        journal.apply(&link.event).map_err(|cause| {
+            let what = format!("roll {} cannot be read from its journal", row.id);
+            CliError::new(Kind::Verification, what).because(cause)
+        })?;
+        timeline.note(&link.event);
+    }
+    Ok((journal, timeline))
+}
+
+/// Features that are off because of this roll, in words.
+pub(crate) fn suspended(store: &Store, row: &RollRow) -> Result<Vec<String>, CliError> {
+    let (journal, _) = read(store, row)?;
+    let off = journal.suspensions().iter().filter(|suspension| !suspension.restored);
+    let word = |s: &lifeboat_roll::Suspension| {
+        format!("{} (was {}) since {}, by {}", s.feature, s.original, clock(s.since.0), row.id)
+    };
+    Ok(off.map(word).collect())
 }
 
 fn published(ctx: &Ctx, row: &RollRow) -> Option<Board> {
