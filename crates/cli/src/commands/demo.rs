@@ -11,8 +11,8 @@ use lifeboat_executor::Executor;
 use lifeboat_hypervisor::Hypervisor;
 use lifeboat_hypervisor::sim::{Behaviour, ClockMode, SimKernel, SimPool, SimSpec, build_sim_bundle};
 use lifeboat_model::{
-    FeatureKind, FeatureView, HostId, InFlight, Millis, Plan, Policy, PoolName, ReleaseRef, ReleaseVersion,
-    RollEnd, Sha256Hex, Timestamp, World,
+    HostId, InFlight, Millis, Plan, Policy, PoolName, ReleaseRef, ReleaseVersion, RollEnd, Sha256Hex,
+    Timestamp, World,
 };
 use lifeboat_plan::Timing;
 
@@ -97,15 +97,11 @@ impl<'a> Demo<'a> {
         let name = PoolName::new("demo").map_err(|cause| CliError::usage("a pool's name").because(cause))?;
         let dir = ctx.state.pool_dir(&name).join("sim");
         let (_, bundle) = make_release(ctx, &key, "1.0", 1, &SimKernel::always(Behaviour::Good))?;
-        let feature = |kind, value: &str| FeatureView { kind, value: value.to_owned() };
         let spec = SimSpec {
             pool: name.clone(),
             hosts: args.hosts,
             guests: args.guests,
-            features: vec![
-                feature(FeatureKind::HaAdmissionControl, "reserve 25 %"),
-                feature(FeatureKind::PowerManagement, "automatic"),
-            ],
+            features: super::pool_sim::features(),
             ..SimSpec::default()
         };
         let mode = if args.fast { ClockMode::Virtual } else { ClockMode::Scaled { factor: SPEED } };

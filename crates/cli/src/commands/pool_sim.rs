@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lifeboat_bundle::{Rules, SecretKey, TrustStore, slot};
 use lifeboat_hypervisor::DriverError;
 use lifeboat_hypervisor::sim::{Behaviour, SimKernel, SimPool, SimSizes, SimSpec, build_sim_bundle};
-use lifeboat_model::{HostId, ReleaseRef};
+use lifeboat_model::{FeatureKind, FeatureView, HostId, ReleaseRef};
 use serde::Serialize;
 
 use super::release::{load_trust, now, open_bundle, verify_to_end};
@@ -82,6 +82,15 @@ fn make(
     let dir = dir.canonicalize().map_err(|source| file_error("looking at", dir, source))?;
     ctx.state.add_pool(&args.name, DriverKind::Sim, &dir, args.speed)?;
     report(ctx, args, &dir, &release, &toys)
+}
+
+/// What most pools have switched on, and what a roll must suspend and restore.
+pub(super) fn features() -> Vec<FeatureView> {
+    let feature = |kind, value: &str| FeatureView { kind, value: value.to_owned() };
+    vec![
+        feature(FeatureKind::HaAdmissionControl, "reserve 25 %"),
+        feature(FeatureKind::PowerManagement, "automatic"),
+    ]
 }
 
 /// Releases for a simulated pool.

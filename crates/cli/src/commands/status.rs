@@ -62,7 +62,14 @@ pub(crate) fn run(ctx: &Ctx) -> Result<(), CliError> {
 
 fn people(ctx: &Ctx, lines: &[PoolStatus]) -> String {
     let plans = ctx.state.plan_hashes().map_or(0, |hashes| hashes.len());
-    let mut text = format!("state in {}: {} pools, {plans} plans\n", ctx.state.root().display(), lines.len());
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let pools = lines.len();
+    let mut text = format!(
+        "state in {}: {pools} pool{}, {plans} plan{}\n",
+        ctx.state.root().display(),
+        plural(pools),
+        plural(plans)
+    );
     if lines.is_empty() {
         text.push_str("begin with: lifeboat demo, lifeboat pool create-sim NAME, or lifeboat lab up\n");
         return text;

@@ -28,7 +28,11 @@ fn people(ctx: &Ctx, hash: &Sha256Hex, plan: &Plan) -> String {
         text.push_str(&format!("suspended first, restored last: {}\n", names.join(", ")));
     }
     if !plan.unchanged.is_empty() {
-        text.push_str(&format!("{} hosts run the release already\n", plan.unchanged.len()));
+        let hosts = match plan.unchanged.len() {
+            1 => "1 host runs".to_owned(),
+            count => format!("{count} hosts run"),
+        };
+        text.push_str(&format!("{hosts} the release already\n"));
     }
     text.push('\n');
     if plan.steps.is_empty() {
