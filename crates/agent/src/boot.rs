@@ -6,7 +6,7 @@
 
 use lifeboat_bank::layout::Layout;
 use lifeboat_bank::ops::{
-    BootControl, BootControlError, BootVerdict, OpsError, bless, judge_boot, mark_failed,
+    BootControl, BootControlError, BootVerdict, OpsError, bless, close_failed, judge_boot, mark_failed,
 };
 use lifeboat_bank::record::{RecordError, read_record, write_record};
 use lifeboat_model::io::WriteAt;
@@ -77,6 +77,9 @@ pub fn act_on_boot(
             } else {
                 bless(disk, layout, running, boot).map_err(failed("put first in the boot order"))?;
             }
+            if record.bank(running.other()).state == BankState::Failed {
+                close_failed(disk, layout, running.other()).map_err(failed("kept from the failed bank"))?;
+            }
             Ok(BootAnswer::Serve { notes })
         }
         BootVerdict::OnTrial { bank } => {
@@ -112,6 +115,7 @@ pub fn act_on_boot(
             // Had its own agent failed it, it would not be on trial any more; so it never came that far.
             let reason = "it did not come to the end of its trial (panic, hang, reset or power cut)";
             mark_failed(disk, layout, tried, reason, boot).map_err(failed("settled after a fall-back"))?;
+            close_failed(disk, layout, tried).map_err(failed("kept from the failed bank"))?;
             let note = format!("the host fell back to bank {running}; of bank {tried} is known: {reason}");
             Ok(BootAnswer::Serve { notes: vec![note] })
         }

@@ -219,6 +219,7 @@ fn activate_refusal(error: &OpsError) -> Refusal {
         OpsError::Record { .. }
         | OpsError::Boot { .. }
         | OpsError::Watchdog { .. }
+        | OpsError::Volume { .. }
         | OpsError::NotKept { .. } => Refusal::for_now(error),
     }
 }

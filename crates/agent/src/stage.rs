@@ -99,7 +99,7 @@ impl StageError {
 
 /// Where the bundle of a release lies.
 pub fn bundle_path(host: &Host, digest: &Sha256Hex) -> PathBuf {
-    host.paths.state.join("bundles").join(format!("{digest}.bundle"))
+    host.paths.state.join("bundles").join(format!("{digest}.lfb"))
 }
 
 /// Opens the staged bundle of `release`; its signature is checked again.

@@ -185,7 +185,7 @@ impl<'a> Executor<'a> {
         let mut round = 0_u64;
         loop {
             let ordered = self.take_orders(observer)?;
-            self.settle(quiet || ordered || round % FULL_LOOK == 0, observer)?;
+            self.settle(quiet || ordered || round.is_multiple_of(FULL_LOOK), observer)?;
             round += 1;
             if let Status::Ended(end) = self.journal.status() {
                 return Ok(end.clone());

@@ -21,6 +21,15 @@ pub enum OpsError {
         #[source]
         source: RecordError,
     },
+    /// The boot volume could not be read or written.
+    #[error("making bank {bank} unbootable")]
+    Volume {
+        /// The bank.
+        bank: Bank,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// A boot variable could not be read or written.
     #[error("{doing}")]
     Boot {
@@ -246,7 +255,7 @@ pub fn mark_failed(
     Ok(record)
 }
 
-fn load(disk: &mut dyn WriteAt, layout: &Layout) -> Result<BankRecord, OpsError> {
+pub(super) fn load(disk: &mut dyn WriteAt, layout: &Layout) -> Result<BankRecord, OpsError> {
     let (record, _) =
         load_record(&*disk, layout).map_err(|source| OpsError::Record { doing: "reading", source })?;
     Ok(record)

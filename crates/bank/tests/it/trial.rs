@@ -1,9 +1,11 @@
 //! Activate, bless, fail: who is told what, and in which order.
 
+use lifeboat_bank::efi::MemVars;
+use lifeboat_bank::firmware;
 use lifeboat_bank::layout::Layout;
 use lifeboat_bank::ops::{
-    BootControl, BootControlError, BootStatus, BootVerdict, OpsError, activate, bless, judge_boot,
-    mark_failed, record_failed,
+    BootControl, BootControlError, BootStatus, BootVerdict, OpsError, activate, bless, close_failed,
+    judge_boot, mark_failed, record_failed,
 };
 use lifeboat_bank::record::{FAILED_LIMIT, read_record, write_record};
 use lifeboat_model::{Bank, BankState, Sha256Hex};
@@ -214,4 +216,29 @@ fn the_record_holds_sixteen_failures_whatever_their_reasons_are() {
     assert_eq!(digests, (24..40).collect::<Vec<u8>>());
     assert_eq!(read.failed.len(), FAILED_LIMIT);
     assert_eq!(read.bank(Bank::B).release, record.bank(Bank::B).release);
+}
+
+#[test]
+fn a_firmware_that_forgot_its_variables_does_not_boot_a_bank_that_failed() {
+    let (mut disk, layout) = upgraded();
+    let mut boot = a_first();
+    activate(&mut disk, &layout, Bank::B, &mut || Ok(()), &mut boot).unwrap();
+    bless(&mut disk, &layout, Bank::B, &mut boot).unwrap();
+    Release::new(3).install(&mut disk, &layout, Bank::A).unwrap();
+    let refused = close_failed(&mut disk, &layout, Bank::A);
+    assert!(matches!(refused, Err(OpsError::WrongState { .. })), "{refused:?}");
+    record_failed(&mut disk, &layout, Bank::A, "kernel panic").unwrap();
+    let boots = |disk: &Vec<u8>| {
+        let booted = firmware::boot(disk, &mut MemVars::new()).booted;
+        booted.and_then(|booted| booted.bank)
+    };
+    // Bank A is the first on the disk: without variables it is what firmware finds.
+    assert_eq!(boots(&disk), Some(Bank::A));
+    assert!(close_failed(&mut disk, &layout, Bank::A).unwrap());
+    assert_eq!(boots(&disk), Some(Bank::B));
+    assert!(!close_failed(&mut disk, &layout, Bank::A).unwrap(), "twice is once");
+    assert!(matches!(close_failed(&mut disk, &layout, Bank::B), Err(OpsError::WrongState { .. })));
+    // The next release goes into it as into any other.
+    Release::new(4).install(&mut disk, &layout, Bank::A).unwrap();
+    assert_eq!(state(&disk, &layout, Bank::A), BankState::Upgraded);
 }

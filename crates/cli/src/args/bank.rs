@@ -26,8 +26,8 @@ A disk that is in use is refused. Foreign content is refused without --force, an
     /// Write a release into the alternate bank, and verify every byte
     #[command(after_help = "\
 Examples:
-  lifeboat bank install host1.img r2.lbr --trust maker.pub
-  lifeboat bank install /dev/sda r2.lbr --trust maker.pub --active A
+  lifeboat bank install host1.img r2.lfb --trust maker.pub
+  lifeboat bank install /dev/sda r2.lfb --trust maker.pub --active A
 The active bank is never written. A power cut at any moment leaves a host that boots the old bank.")]
     Install(InstallArgs),
     /// Let the next boot, and only that one, try a bank

@@ -30,7 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   lifeboat demo                                    watch a simulated pool being upgraded
   lifeboat bank show /dev/sda                      both banks of this machine's disk, and which boots next
-  lifeboat plan create prod --release r2.lbr --trust maker.pub
+  lifeboat plan create prod --release r2.lfb --trust maker.pub
   lifeboat roll start 3f9c                         approve the plan by its hash, and carry it out
   lifeboat roll resume                             take up what was interrupted
 

@@ -11,8 +11,8 @@ pub(crate) enum PlanCmd {
     /// Plan the upgrade of a pool; nothing is changed
     #[command(after_help = "\
 Examples:
-  lifeboat plan create prod --release r2.lbr --trust maker.key.pub
-  lifeboat plan create prod --release r2.lbr --trust maker.key.pub --policy night.toml --exclude h7
+  lifeboat plan create prod --release r2.lfb --trust maker.key.pub
+  lifeboat plan create prod --release r2.lfb --trust maker.key.pub --policy night.toml --exclude h7
 Exit code 3 if a host is blocked: the plan is kept, and says what stands in the way.")]
     Create(CreatePlanArgs),
     /// Show a plan: waves, figures beside their lower bounds, what is blocked, how to approve it

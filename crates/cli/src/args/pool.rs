@@ -32,7 +32,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   lifeboat pool create-sim play
-  lifeboat pool create-sim play --hosts 8 --guests 60 --release r1.lbr --trust maker.key.pub")]
+  lifeboat pool create-sim play --hosts 8 --guests 60 --release r1.lfb --trust maker.key.pub")]
     CreateSim(CreateSimArgs),
 }
 

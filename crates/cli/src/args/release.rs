@@ -19,15 +19,15 @@ Examples:
     /// Build a signed bundle from a directory with kernel, initrd and root image
     #[command(after_help = "\
 Examples:
-  lifeboat release build ./r2 --out r2.lbr --name lab-host --version 2.0 --serial 2 --key maker.key
+  lifeboat release build ./r2 --out r2.lfb --name lab-host --version 2.0 --serial 2 --key maker.key
 DIR holds: kernel, initrd, root (or root.img); optional: stub, cmdline, osrel.
 Without a stub the systemd stub of this machine is used (Debian: systemd-boot-efi).")]
     Build(BuildArgs),
     /// Show what a bundle holds and who signed it
     #[command(after_help = "\
 Examples:
-  lifeboat release show r2.lbr
-  lifeboat release show r2.lbr --trust maker.key.pub -o json")]
+  lifeboat release show r2.lfb
+  lifeboat release show r2.lfb --trust maker.key.pub -o json")]
     Show {
         /// The bundle
         #[arg(value_name = "FILE")]
@@ -39,8 +39,8 @@ Examples:
     /// Verify every byte of a bundle, its signature and its rules
     #[command(after_help = "\
 Examples:
-  lifeboat release verify r2.lbr --trust maker.key.pub
-  lifeboat release verify r2.lbr --trust maker.key.pub --min-serial 2")]
+  lifeboat release verify r2.lfb --trust maker.key.pub
+  lifeboat release verify r2.lfb --trust maker.key.pub --min-serial 2")]
     Verify(VerifyArgs),
 }
 

@@ -236,7 +236,7 @@ fn make_release(
         .map_err(|cause| CliError::new(Kind::Failed, format!("building release {version}")).because(cause))?;
     let folder = ctx.state.root().join("releases");
     StateDir::make_dir(&folder)?;
-    let path = folder.join(format!("{}-{version}.lbr", release.name));
+    let path = folder.join(format!("{}-{version}.lfb", release.name));
     crate::files::replace(&path, 0o600, |file| std::io::Write::write_all(file, &bytes))?;
     Ok((release, path))
 }

@@ -58,6 +58,7 @@ fn make(
         hosts: args.hosts,
         guests: args.guests,
         seed: args.seed,
+        features: features(),
         ..SimSpec::default()
     };
     let inventory = spec.inventory().map_err(|cause| create_error(args, cause))?;
@@ -138,7 +139,7 @@ fn make_toys(dir: &Path, third: Option<HostId>) -> Result<Toys, CliError> {
         let (_, bytes) = build_sim_bundle(version, serial, &kernel, now(), &key).map_err(|cause| {
             CliError::new(Kind::Bug, format!("building the simulated release {version}")).because(cause)
         })?;
-        let path = dir.join(format!("{version}.lbr"));
+        let path = dir.join(format!("{version}.lfb"));
         write_new(&path, &bytes, 0o644)?;
         paths.push(path);
     }

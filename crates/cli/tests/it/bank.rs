@@ -26,9 +26,9 @@ fn a_disk_goes_from_nothing_to_a_trial_of_the_second_release() {
     assert_eq!(empty["schema"], "lifeboat.banks/1");
     assert_eq!(empty["report"]["banks"][0]["state"], "empty");
 
-    let first = install(&scratch, "r1.lbr", &["-o", "json"]).json();
+    let first = install(&scratch, "r1.lfb", &["-o", "json"]).json();
     assert_eq!((first["bank"].as_str(), first["state"].as_str()), (Some("A"), Some("good")));
-    let second = install(&scratch, "r2.lbr", &["-o", "json"]).json();
+    let second = install(&scratch, "r2.lfb", &["-o", "json"]).json();
     assert_eq!((second["bank"].as_str(), second["state"].as_str()), (Some("B"), Some("upgraded")));
     assert_eq!(second["active"], "A");
     let line = second["kernel_line"].as_str().unwrap();
@@ -49,42 +49,42 @@ fn a_disk_goes_from_nothing_to_a_trial_of_the_second_release() {
     let people = scratch.run(&["bank", "show", "d.img", "--vars", "v.json"]);
     assert!(people.done().out.contains("boots next: bank B, once"), "{people:#?}");
     // The bank on trial may be all there is: nothing is written over the way back.
-    install(&scratch, "r2.lbr", &["--vars", "v.json"]).refused(3, &["bank A is not written"]);
+    install(&scratch, "r2.lfb", &["--vars", "v.json"]).refused(3, &["bank A is not written"]);
 }
 
 #[test]
 fn a_bad_release_is_refused_before_a_byte_is_written() {
     let scratch = with_disk();
-    install(&scratch, "r2.lbr", &[]).done();
+    install(&scratch, "r2.lfb", &[]).done();
     scratch.key("other");
-    let good = scratch.read("r2.lbr");
-    scratch.write("cut.lbr", &good[..good.len() - 1000]);
+    let good = scratch.read("r2.lfb");
+    scratch.write("cut.lfb", &good[..good.len() - 1000]);
     let mut altered = good.clone();
     let last = altered.len() - 1;
     altered[last] ^= 1;
-    scratch.write("altered.lbr", altered);
+    scratch.write("altered.lfb", altered);
     let before = scratch.files();
-    install(&scratch, "cut.lbr", &[]).refused(10, &["cut.lbr", "the bundle is cut"]);
-    install(&scratch, "altered.lbr", &[]).refused(10, &["altered.lbr", "altered or damaged"]);
-    install(&scratch, "r1.lbr", &[]).refused(10, &["serial 1"]);
-    let other = scratch.run(&["bank", "install", "d.img", "r2.lbr", "--trust", "other.pub"]);
+    install(&scratch, "cut.lfb", &[]).refused(10, &["cut.lfb", "the bundle is cut"]);
+    install(&scratch, "altered.lfb", &[]).refused(10, &["altered.lfb", "altered or damaged"]);
+    install(&scratch, "r1.lfb", &[]).refused(10, &["serial 1"]);
+    let other = scratch.run(&["bank", "install", "d.img", "r2.lfb", "--trust", "other.pub"]);
     other.refused(10, &["no signature"]);
-    install(&scratch, "r2.lbr", &["--bank", "A"])
+    install(&scratch, "r2.lfb", &["--bank", "A"])
         .refused(7, &["bank A is not written: it is the active bank"]);
-    install(&scratch, "none.lbr", &[]).refused(6, &["none.lbr"]);
-    install(&scratch, "r2.lbr", &["--dry-run"]).done();
+    install(&scratch, "none.lfb", &[]).refused(6, &["none.lfb"]);
+    install(&scratch, "r2.lfb", &["--dry-run"]).done();
     assert_eq!(scratch.files(), before, "something was written");
 }
 
 #[test]
 fn a_bank_that_holds_something_is_not_replaced_without_a_yes() {
     let scratch = with_disk();
-    install(&scratch, "r1.lbr", &[]).done();
-    install(&scratch, "r2.lbr", &[]).done();
+    install(&scratch, "r1.lfb", &[]).done();
+    install(&scratch, "r2.lfb", &[]).done();
     let before = scratch.read("d.img");
-    install(&scratch, "r2.lbr", &[]).refused(2, &["this needs a yes", "bank B"]);
+    install(&scratch, "r2.lfb", &[]).refused(2, &["this needs a yes", "bank B"]);
     assert!(scratch.read("d.img") == before, "the disk was written");
-    install(&scratch, "r2.lbr", &["--yes"]).done();
+    install(&scratch, "r2.lfb", &["--yes"]).done();
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn wrong_disks_are_named_and_left_alone() {
 #[test]
 fn a_one_shot_boot_needs_an_installed_bank_and_a_place_for_variables() {
     let scratch = with_disk();
-    install(&scratch, "r1.lbr", &[]).done();
+    install(&scratch, "r1.lfb", &[]).done();
     scratch.run(&["bank", "activate", "d.img", "--bank", "B"]).refused(2, &["keeps its variables"]);
     scratch.write("d.img.vars.json", "{}");
     scratch.write("bad.json", "{\"x\": 1}");
@@ -138,7 +138,7 @@ fn a_one_shot_boot_needs_an_installed_bank_and_a_place_for_variables() {
 #[test]
 fn a_damaged_bank_record_is_a_finding_and_both_copies_lost_are_rebuilt() {
     let scratch = with_disk();
-    install(&scratch, "r1.lbr", &[]).done();
+    install(&scratch, "r1.lfb", &[]).done();
     let mut disk = scratch.read("d.img");
     let marks: Vec<usize> =
         disk.windows(8).enumerate().filter(|(_, w)| *w == b"LFBTREC1").map(|(at, _)| at).collect();
@@ -163,8 +163,8 @@ fn the_variables_of_an_ovmf_image_are_read_and_changed() {
     };
     let scratch = with_disk();
     std::fs::copy(image, scratch.path("d.vars.fd")).unwrap();
-    install(&scratch, "r1.lbr", &[]).done();
-    install(&scratch, "r2.lbr", &["--active", "A"]).done();
+    install(&scratch, "r1.lfb", &[]).done();
+    install(&scratch, "r2.lfb", &["--active", "A"]).done();
     // Found beside the disk, without --vars.
     let done = scratch.run(&["bank", "activate", "d.img", "--bank", "B", "-o", "json"]).json();
     assert_eq!(done["vars"], "d.vars.fd");
@@ -178,6 +178,6 @@ fn a_disk_that_another_program_writes_is_refused() {
     let scratch = with_disk();
     let file = std::fs::File::open(scratch.path("d.img")).unwrap();
     file.lock().unwrap();
-    install(&scratch, "r1.lbr", &[]).refused(7, &["d.img", "lock"]);
+    install(&scratch, "r1.lfb", &[]).refused(7, &["d.img", "lock"]);
     scratch.run(&["bank", "init", "d.img", "--force", "--yes"]).refused(7, &["d.img"]);
 }

@@ -104,7 +104,7 @@ impl Scratch {
         self.run(&["release", "keygen", name]).done();
     }
 
-    /// A release in folder `rSERIAL` and bundle `rSERIAL.lbr`, signed by key `k`.
+    /// A release in folder `rSERIAL` and bundle `rSERIAL.lfb`, signed by key `k`.
     pub(crate) fn release(&self, serial: u8) {
         let folder = format!("r{serial}");
         self.write(&format!("{folder}/stub"), lifeboat_bank::uki::minimal_stub());
@@ -114,7 +114,7 @@ impl Scratch {
             (0..1_500_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3] ^ serial).collect();
         self.write(&format!("{folder}/root.img"), root);
         self.write(&format!("{folder}/cmdline"), "quiet\nconsole=ttyS0\n");
-        let (out, version, number) = (format!("{folder}.lbr"), format!("{serial}.0"), serial.to_string());
+        let (out, version, number) = (format!("{folder}.lfb"), format!("{serial}.0"), serial.to_string());
         let words = ["release", "build", &folder, "--out", &out, "--name", "box", "--version", &version];
         self.run(&[words.as_slice(), &["--serial", &number, "--key", "k"]].concat()).done();
     }

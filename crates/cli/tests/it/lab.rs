@@ -47,7 +47,7 @@ fn processes_of(folder: &Path) -> Vec<String> {
 
 fn plan(scratch: &Scratch, release: &str) -> String {
     let lab = scratch.path("state/pools/lab/lab");
-    let bundle = lab.join(format!("releases/{release}.bundle")).display().to_string();
+    let bundle = lab.join(format!("releases/{release}.lfb")).display().to_string();
     let keys = lab.join("keys/trusted-keys").display().to_string();
     let made = scratch.run(&["plan", "create", "lab", "--release", &bundle, "--trust", &keys, "-o", "name"]);
     made.done().out.trim().to_owned()
@@ -117,7 +117,7 @@ fn three_machines_are_upgraded_through_a_crash_and_a_sick_release_falls_back() {
 /// What the planner says of the host on which the release failed.
 fn plan_refused(scratch: &Scratch, release: &str) -> String {
     let lab = scratch.path("state/pools/lab/lab");
-    let bundle = lab.join(format!("releases/{release}.bundle")).display().to_string();
+    let bundle = lab.join(format!("releases/{release}.lfb")).display().to_string();
     let keys = lab.join("keys/trusted-keys").display().to_string();
     let made = scratch.run(&["plan", "create", "lab", "--release", &bundle, "--trust", &keys]);
     format!("{}{}", made.out, made.err)

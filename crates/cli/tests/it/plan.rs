@@ -11,7 +11,7 @@ fn with_pool() -> Scratch {
 
 fn plan(scratch: &Scratch, extra: &[&str]) -> super::common::Answer {
     let releases = scratch.path("state/pools/play/releases");
-    let (bundle, key) = (releases.join("2.0.lbr"), releases.join("maker.key.pub"));
+    let (bundle, key) = (releases.join("2.0.lfb"), releases.join("maker.key.pub"));
     let words =
         ["plan", "create", "play", "--release", bundle.to_str().unwrap(), "--trust", key.to_str().unwrap()];
     scratch.run(&[words.as_slice(), extra].concat())
@@ -62,7 +62,7 @@ fn wrong_input_makes_no_plan() {
     plan(&scratch, &["--policy", "p.toml"]).refused(1, &["p.toml:2:1:", "speed"]);
     scratch.write("p.toml", "attempts = 0\n");
     plan(&scratch, &["--policy", "p.toml"]).refused(1, &["p.toml", "attempts"]);
-    let words = ["plan", "create", "play", "--release", "none.lbr", "--trust", "none.pub"];
+    let words = ["plan", "create", "play", "--release", "none.lfb", "--trust", "none.pub"];
     scratch.run(&words).refused(6, &["none.pub"]);
     assert_eq!(scratch.run(&["plan", "list", "-o", "name"]).out, "");
 }

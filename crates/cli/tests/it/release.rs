@@ -7,12 +7,12 @@ fn a_release_is_built_shown_and_verified() {
     let scratch = Scratch::new();
     scratch.key("k");
     scratch.release(1);
-    let shown = scratch.run(&["release", "show", "r1.lbr", "-o", "json"]).json();
+    let shown = scratch.run(&["release", "show", "r1.lfb", "-o", "json"]).json();
     assert_eq!(shown["release"]["name"], "box");
     assert_eq!(shown["cmdline"], "quiet console=ttyS0");
-    let verified = scratch.run(&["release", "verify", "r1.lbr", "--trust", "k.pub"]);
+    let verified = scratch.run(&["release", "verify", "r1.lfb", "--trust", "k.pub"]);
     assert!(verified.done().out.contains("signature good"));
-    let people = scratch.run(&["release", "show", "r1.lbr", "--trust", "k.pub"]);
+    let people = scratch.run(&["release", "show", "r1.lfb", "--trust", "k.pub"]);
     assert!(people.done().out.contains("good, trusted key"), "{people:#?}");
     let hidden = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with('.');
     let left: Vec<_> = scratch.files().into_keys().filter(hidden).collect();
@@ -37,29 +37,29 @@ fn a_bundle_that_is_cut_altered_untrusted_or_too_old_is_refused_with_code_10() {
     scratch.key("k");
     scratch.key("other");
     scratch.release(1);
-    let good = scratch.read("r1.lbr");
+    let good = scratch.read("r1.lfb");
     let verify = |file: &str, key: &str| scratch.run(&["release", "verify", file, "--trust", key]);
 
     for cut in [0, 7, 100, good.len() / 2, good.len() - 1] {
-        scratch.write("cut.lbr", &good[..cut]);
-        verify("cut.lbr", "k.pub").refused(10, &["cut.lbr"]);
+        scratch.write("cut.lfb", &good[..cut]);
+        verify("cut.lfb", "k.pub").refused(10, &["cut.lfb"]);
     }
     for at in [3, 60, 300, good.len() / 2, good.len() - 1] {
         let mut altered = good.clone();
         altered[at] ^= 0x20;
-        scratch.write("altered.lbr", altered);
-        let answer = verify("altered.lbr", "k.pub");
+        scratch.write("altered.lfb", altered);
+        let answer = verify("altered.lfb", "k.pub");
         assert!(answer.code == 10 || answer.code == 1, "byte {at}: {answer:#?}");
-        assert!(answer.err.contains("altered.lbr"), "{answer:#?}");
+        assert!(answer.err.contains("altered.lfb"), "{answer:#?}");
     }
-    scratch.write("longer.lbr", [good.as_slice(), b"x"].concat());
-    verify("longer.lbr", "k.pub").refused(10, &["longer.lbr", "more bytes follow"]);
-    scratch.write("text.lbr", "this is no bundle");
-    verify("text.lbr", "k.pub").refused(10, &["text.lbr"]);
-    verify("r1.lbr", "other.pub").refused(10, &["no signature of the bundle is by a trusted key"]);
-    let old = scratch.run(&["release", "verify", "r1.lbr", "--trust", "k.pub", "--min-serial", "2"]);
+    scratch.write("longer.lfb", [good.as_slice(), b"x"].concat());
+    verify("longer.lfb", "k.pub").refused(10, &["longer.lfb", "more bytes follow"]);
+    scratch.write("text.lfb", "this is no bundle");
+    verify("text.lfb", "k.pub").refused(10, &["text.lfb"]);
+    verify("r1.lfb", "other.pub").refused(10, &["no signature of the bundle is by a trusted key"]);
+    let old = scratch.run(&["release", "verify", "r1.lfb", "--trust", "k.pub", "--min-serial", "2"]);
     old.refused(10, &["serial 1", "2"]);
-    let error = scratch.run(&["release", "verify", "r1.lbr", "--trust", "other.pub", "-o", "json"]).json();
+    let error = scratch.run(&["release", "verify", "r1.lfb", "--trust", "other.pub", "-o", "json"]).json();
     assert_eq!((error["exit"].as_u64(), error["kind"].as_str()), (Some(10), Some("verification")));
 }
 
@@ -68,13 +68,13 @@ fn wrong_keys_and_missing_files_are_named() {
     let scratch = Scratch::new();
     scratch.key("k");
     scratch.release(1);
-    scratch.run(&["release", "verify", "none.lbr", "--trust", "k.pub"]).refused(6, &["none.lbr"]);
-    scratch.run(&["release", "verify", "r1.lbr", "--trust", "none.pub"]).refused(6, &["none.pub"]);
+    scratch.run(&["release", "verify", "none.lfb", "--trust", "k.pub"]).refused(6, &["none.lfb"]);
+    scratch.run(&["release", "verify", "r1.lfb", "--trust", "none.pub"]).refused(6, &["none.pub"]);
     scratch
-        .run(&["release", "verify", "r1.lbr", "--trust", "k"])
+        .run(&["release", "verify", "r1.lfb", "--trust", "k"])
         .refused(1, &["k is not a file of public keys"]);
     scratch.write("bad.pub", "# keys\nlifeboat-public-key-1 zz x\n");
-    scratch.run(&["release", "verify", "r1.lbr", "--trust", "bad.pub"]).refused(1, &["bad.pub", "line 2"]);
+    scratch.run(&["release", "verify", "r1.lfb", "--trust", "bad.pub"]).refused(1, &["bad.pub", "line 2"]);
     scratch.run(&["release", "show", "r1"]).refused(1, &["r1"]);
 }
 
@@ -85,7 +85,7 @@ fn a_release_with_missing_or_wrong_parts_is_not_built() {
     scratch.release(1);
     let build = |dir: &str, version: &str, extra: &[&str]| {
         let words =
-            ["release", "build", dir, "-o", "table", "--out", "x.lbr", "--name", "box", "--version", version];
+            ["release", "build", dir, "-o", "table", "--out", "x.lfb", "--name", "box", "--version", version];
         scratch.run(&[words.as_slice(), &["--serial", "1", "--key", "k"], extra].concat())
     };
     build("nowhere", "1", &[]).refused(6, &["nowhere is not a directory"]);
@@ -101,9 +101,9 @@ fn a_release_with_missing_or_wrong_parts_is_not_built() {
     scratch.write("r1/cmdline", "quiet");
     scratch.write("r1/root", "second root");
     build("r1", "1", &[]).refused(6, &["which is the root"]);
-    assert!(!scratch.path("x.lbr").exists());
+    assert!(!scratch.path("x.lfb").exists());
     std::fs::remove_file(scratch.path("r1/root")).unwrap();
-    assert!(build("r1", "1", &["--dry-run"]).done().err.contains("would write x.lbr"));
-    assert!(!scratch.path("x.lbr").exists());
+    assert!(build("r1", "1", &["--dry-run"]).done().err.contains("would write x.lfb"));
+    assert!(!scratch.path("x.lfb").exists());
     build("r1", "1", &["--expires", "2999-01-01"]).done();
 }

@@ -119,7 +119,7 @@ fn undisturbed(release: &str) -> String {
 #[test]
 fn killed_again_and_again_a_roll_ends_as_if_it_had_not_been() {
     let mut total = 0;
-    for release in ["2.0.lbr", "3.0-bad.lbr"] {
+    for release in ["2.0.lfb", "3.0-bad.lfb"] {
         let expected = undisturbed(release);
         for first_gap in [1, 2, 3, 5] {
             let (picture, kills) = under_kills(release, first_gap);

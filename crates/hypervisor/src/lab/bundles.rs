@@ -40,7 +40,7 @@ pub(crate) fn make_key(folder: &Path) -> Result<(SecretKey, String), LabError> {
     Ok((key, trust.to_text()))
 }
 
-/// Builds, packs and signs `release`; the bundle is `folder/releases/VERSION.bundle`.
+/// Builds, packs and signs `release`; the bundle is `folder/releases/VERSION.lfb`.
 pub(crate) fn make_bundle(
     folder: &Path,
     release: &LabRelease,
@@ -101,7 +101,7 @@ pub(crate) fn list_bundles(folder: &Path) -> Result<Vec<(ReleaseRef, PathBuf)>, 
 
 /// Where the bundle of a version lies.
 pub(crate) fn bundle_path(folder: &Path, version: &str) -> PathBuf {
-    folder.join("releases").join(format!("{version}.bundle"))
+    folder.join("releases").join(format!("{version}.lfb"))
 }
 
 /// An error and its causes on one line.

@@ -1,6 +1,6 @@
 //! The banks of one host on a real GPT disk image, with boot variables in a file.
 //!
-//! Owns: `disk.img`, `vars.json` and `staged.bundle` in the host's folder. Promises: every state of a bank is read
+//! Owns: `disk.img`, `vars.json` and `staged.lfb` in the host's folder. Promises: every state of a bank is read
 //! from the disk's bytes, every change goes through `lifeboat-bank`, and a boot is done once even if the controller
 //! dies in it: the variables' file keeps the number and the result of the last one. Does not: hold anything open
 //! between two calls, so that other programs can look at the disk.
@@ -14,7 +14,7 @@ use lifeboat_bank::firmware;
 use lifeboat_bank::guid::Guid;
 use lifeboat_bank::install::{Image, InstallRequest, bootstrap, install};
 use lifeboat_bank::layout::{Geometry, Layout, LayoutGuids, create_layout};
-use lifeboat_bank::ops::{activate, bless, mark_failed};
+use lifeboat_bank::ops::{activate, bless, close_failed, mark_failed};
 use lifeboat_bundle::{Bundle, Rules, TrustStore, Verified, slot, verify_all};
 use lifeboat_device::{BlockFile, Force};
 use lifeboat_model::{Bank, BankView, ReleaseRef, Sha256Hex};
@@ -28,7 +28,7 @@ use super::prng::Prng;
 use super::spec::SimSizes;
 
 const DISK: &str = "disk.img";
-const STAGED: &str = "staged.bundle";
+const STAGED: &str = "staged.lfb";
 /// Kernels, initial RAM disks and stubs of simulated releases are small.
 const SLOT_LIMIT: u64 = 64 << 20;
 
@@ -236,7 +236,8 @@ impl DiskBanks {
     pub(super) fn fail(&mut self, bank: Bank, reason: &str) -> Result<(), Refusal> {
         let (layout, mut disk) = self.open_layout()?;
         let mut boot = control(&layout, NvramFile::open(&self.path)?);
-        let done = mark_failed(&mut disk, &layout, bank, reason, &mut boot);
+        let done = mark_failed(&mut disk, &layout, bank, reason, &mut boot)
+            .and_then(|_| close_failed(&mut disk, &layout, bank));
         drop(disk);
         self.look()?;
         done.map(drop).map_err(|error| told(&format!("marking bank {bank} failed"), &error))

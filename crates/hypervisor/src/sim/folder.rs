@@ -3,10 +3,10 @@
 //! ```text
 //! sim.json                 everything the pool remembers; replaced whole after each change
 //! lock                     held by the controller that has the pool open
-//! bundles/DIGEST.bundle    releases that hosts can fetch
+//! bundles/DIGEST.lfb       releases that hosts can fetch
 //! hosts/ID/disk.img        GPT disk with both banks
 //! hosts/ID/vars.json       boot variables, and what the last boot loaded
-//! hosts/ID/staged.bundle   the release that was brought to the host
+//! hosts/ID/staged.lfb      the release that was brought to the host
 //! hosts/ID/state/saved.json  the state that the host saved
 //! ```
 
@@ -196,7 +196,7 @@ fn keep_bundle(
         .map_err(|error| told("verifying the bundle", &error))
         .map_err(refused(&format!("offering the release in {}", bundle.display())))?;
     let release = opened.release().clone();
-    let name = format!("{}.bundle", release.digest);
+    let name = format!("{}.lfb", release.digest);
     let bytes = fs::read(bundle).map_err(file("reading", bundle))?;
     let bundles = dir.join(BUNDLES);
     fs::create_dir_all(&bundles).map_err(file("making the folder", &bundles))?;

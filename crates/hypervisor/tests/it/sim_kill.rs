@@ -46,7 +46,7 @@ fn a_controller_that_is_killed_at_any_time_loses_nothing() {
         let key = SecretKey::from_random([7; 32], "test").unwrap();
         let bundle = |serial: u64, kernel: &SimKernel| {
             let (release, bytes) = build_sim_bundle(&serial.to_string(), serial, kernel, 0, &key).unwrap();
-            let path = dir.join(format!("{serial}.bundle"));
+            let path = dir.join(format!("{serial}.lfb"));
             fs::write(&path, bytes).unwrap();
             (release, path)
         };

@@ -113,6 +113,7 @@ pub(super) fn ops_error(path: &Path, cause: OpsError) -> CliError {
     let (kind, remedy) = match &cause {
         OpsError::Record { source, .. } => (Kind::Failed, record_remedy(source)),
         OpsError::Boot { .. } => (Kind::Failed, "look at the firmware variables: efibootmgr -v"),
+        OpsError::Volume { .. } => (Kind::Failed, "look at the disk: the kernel log names its errors"),
         OpsError::Watchdog { .. } => (Kind::Failed, "look at the watchdog: wdctl"),
         OpsError::WrongState { .. } => (Kind::Blockers, "install a release first: lifeboat bank install"),
         OpsError::NoFallback { .. } => (
