@@ -42,7 +42,7 @@ pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, c
         text.push_str(&format!("{}\n", paint(reason, Paint::Bad)));
     }
     for waits in &board.waiting_on {
-        text.push_str(&format!("waiting on {waits}\n"));
+        text.push_str(&format!("waiting: {waits}\n"));
     }
     text.push('\n');
     let head = text.lines().count();
