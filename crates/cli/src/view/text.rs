@@ -12,53 +12,61 @@ const STEPS: u8 = 9;
 pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, colour: bool) -> String {
     let paint = |text: &str, paint: Paint| if colour { paint.wrap(text) } else { text.to_owned() };
     let gone = board.now.since(board.started);
-    let mut text = format!(
-        "{}  pool {} to {}  {}  since {gone}\n",
-        paint(&board.roll, Paint::Strong),
-        board.pool,
-        board.target,
-        paint(&board.state, state_paint(&board.state)),
-    );
+    let head =
+        format!("{}  pool {} to {}  {}  since {gone}", board.roll, board.pool, board.target, board.state);
+    let mut text = if width.is_some_and(|width| head.chars().count() > width) {
+        wrap(&head, width).join("\n") + "\n"
+    } else {
+        let name = paint(&board.roll, Paint::Strong);
+        let state = paint(&board.state, state_paint(&board.state));
+        format!("{name}  pool {} to {}  {state}  since {gone}\n", board.pool, board.target)
+    };
     let left = match board.left {
         Some(left) => format!("ETA {left}"),
         None if board.ended() => format!("took {gone}"),
         None => "ETA after the first host".to_owned(),
     };
     let total = board.hosts.len();
-    text.push_str(&format!(
-        "{} {}/{total} hosts  {} in flight  {}/{} moves of guests  {left}\n",
+    let sums = format!(
+        "{} {}/{total} hosts  {} in flight  {}/{} moves of guests  {left}",
         bar(board.committed, total),
         board.committed,
         board.in_flight(),
         board.moved,
         board.moves,
-    ));
+    );
+    if width.is_some_and(|width| sums.chars().count() > width) {
+        text.push_str(&(wrap(&sums, width).join("\n") + "\n"));
+    } else {
+        text.push_str(&(sums + "\n"));
+    }
     for line in &board.suspended {
         let since = board.now.since(line.since);
         let banner = format!("SUSPENDED {} (was {}), for {since}", line.feature, line.original);
-        text.push_str(&format!("{}\n", paint(&banner, Paint::Warn)));
+        for line in wrap(&banner, width) {
+            text.push_str(&format!("{}\n", paint(&line, Paint::Warn)));
+        }
     }
-    if let Some(reason) = &board.reason {
-        text.push_str(&format!("{}\n", paint(reason, Paint::Bad)));
+    for line in board.reason.iter().flat_map(|reason| wrap(reason, width)) {
+        text.push_str(&format!("{}\n", paint(&line, Paint::Bad)));
     }
-    for waits in &board.waiting_on {
-        text.push_str(&format!("waiting: {waits}\n"));
+    for line in board.waiting_on.iter().flat_map(|waits| wrap(&format!("waiting: {waits}"), width)) {
+        text.push_str(&format!("{line}\n"));
     }
     text.push('\n');
     let head = text.lines().count();
     let room = rows.map_or(usize::MAX, |rows| rows.saturating_sub(head + 4).max(4));
     let (shown, hidden) = choose(&board.hosts, room);
-    let mut table = Table::new()
-        .column("HOST")
-        .column("PHASE")
-        .column("STEP")
-        .number("SINCE")
-        .column("BANK")
-        .column("VERSION")
-        .number("GUESTS")
-        .flexible("WAITING ON");
+    // Without room the ladder goes first: the phase says the same in a word.
+    let ladders = width.is_none_or(|width| width >= 88);
+    let mut table = Table::new().column("HOST").column("PHASE");
+    if ladders {
+        table = table.column("STEP");
+    }
+    let mut table =
+        table.number("SINCE").column("BANK").column("VERSION").number("GUESTS").flexible("WAITING ON");
     for host in shown {
-        table.row(cells(host, board.now.since(host.since)));
+        table.row(cells(host, board.now.since(host.since), ladders));
     }
     text.push_str(&table.render(width, colour));
     if board.hosts.iter().any(|host| host.coordinator) {
@@ -73,7 +81,28 @@ pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, c
     text
 }
 
-fn cells(host: &HostLine, since: Millis) -> Vec<Cell> {
+/// Lines of at most `width` columns, broken between words: a line that the terminal breaks itself would be left
+/// behind when the board is drawn anew.
+fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else { return vec![text.to_owned()] };
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        // A word that is longer than a line is cut; the whole text is in `roll status -o json`.
+        let word: String = word.chars().take(width).collect();
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(line) if used == 0 => line.push_str(&word),
+            Some(line) if used + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            Some(_) | None => lines.push(word),
+        }
+    }
+    lines
+}
+
+fn cells(host: &HostLine, since: Millis, ladders: bool) -> Vec<Cell> {
     let name = if host.coordinator { format!("{}*", host.host) } else { host.host.to_string() };
     let mut waits = host.waiting_on.join("; ");
     if let Some(progress) = host.progress.filter(|progress| progress.total > 0) {
@@ -82,10 +111,11 @@ fn cells(host: &HostLine, since: Millis) -> Vec<Cell> {
     if let Some(reason) = host.phase.reason() {
         reason.clone_into(&mut waits);
     }
-    vec![
-        Cell::from(name),
-        Cell::painted(host.phase.word(), phase_paint(&host.phase)),
-        Cell::from(ladder(&host.phase)),
+    let mut cells = vec![Cell::from(name), Cell::painted(host.phase.word(), phase_paint(&host.phase))];
+    if ladders {
+        cells.push(Cell::from(ladder(&host.phase)));
+    }
+    cells.extend([
         Cell::from(since.to_string()),
         Cell::from(host.bank.clone()),
         Cell::from(host.version.clone()),
@@ -95,7 +125,8 @@ fn cells(host: &HostLine, since: Millis) -> Vec<Cell> {
             host.guests.to_string()
         }),
         Cell::from(waits),
-    ]
+    ]);
+    cells
 }
 
 /// The way of a host: done steps filled.
@@ -212,6 +243,21 @@ h4    rolled back  —          1m00s  A     1             3  bank B was tried a
 * coordinator
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let mut wide = board();
+        wide.reason =
+            Some("h03 rolled back: bank A was tried and left: it did not come up again; ".repeat(4));
+        wide.waiting_on = vec!["coordinator h01 does not answer; nothing is begun without it".to_owned()];
+        for width in [64, 80, 120] {
+            let text = render(&wide, Some(width), None, false);
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{width}: {line:?}");
+            }
+            assert!(text.contains("nothing is"), "{text}");
+        }
     }
 
     #[test]
