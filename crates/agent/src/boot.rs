@@ -61,8 +61,16 @@ pub fn act_on_boot(
     boot: &mut dyn BootControl,
     check: &mut dyn FnMut() -> Vec<CheckResult>,
 ) -> Result<BootAnswer, BootError> {
-    let record = read_record(&*disk, layout).map_err(|source| BootError::Record { source })?.record;
+    let mut record = read_record(&*disk, layout).map_err(|source| BootError::Record { source })?.record;
     let failed = |step| move |source| BootError::Step { bank: running, step, source };
+    let other = running.other();
+    if record.bank(running).state == BankState::Upgraded && record.bank(other).state == BankState::Good {
+        // It was written and never ordered to boot: a firmware that forgot its variables found it. That is a trial
+        // like any other, and the proven bank stays first until it is blessed.
+        boot.commit(other).map_err(|source| failed("put on trial")(called_off(source)))?;
+        record.bank_mut(running).state = BankState::Trying;
+        write_record(disk, layout, &record).map_err(|source| BootError::Record { source })?;
+    }
     match judge_boot(&record, running) {
         BootVerdict::Steady => {
             let mut notes = Vec::new();
@@ -77,8 +85,8 @@ pub fn act_on_boot(
             } else {
                 bless(disk, layout, running, boot).map_err(failed("put first in the boot order"))?;
             }
-            if record.bank(running.other()).state == BankState::Failed {
-                close_failed(disk, layout, running.other()).map_err(failed("kept from the failed bank"))?;
+            if record.bank(other).state == BankState::Failed {
+                notes.extend(close(disk, layout, other));
             }
             Ok(BootAnswer::Serve { notes })
         }
@@ -105,7 +113,6 @@ pub fn act_on_boot(
                 // it was this agent that ended. The bank is not to blame.
                 boot.clear_next()
                     .map_err(|source| failed("freed of a trial that never began")(called_off(source)))?;
-                let mut record = record;
                 record.bank_mut(tried).state = BankState::Upgraded;
                 write_record(disk, layout, &record).map_err(|source| BootError::Record { source })?;
                 let note =
@@ -115,9 +122,10 @@ pub fn act_on_boot(
             // Had its own agent failed it, it would not be on trial any more; so it never came that far.
             let reason = "it did not come to the end of its trial (panic, hang, reset or power cut)";
             mark_failed(disk, layout, tried, reason, boot).map_err(failed("settled after a fall-back"))?;
-            close_failed(disk, layout, tried).map_err(failed("kept from the failed bank"))?;
             let note = format!("the host fell back to bank {running}; of bank {tried} is known: {reason}");
-            Ok(BootAnswer::Serve { notes: vec![note] })
+            let mut notes = vec![note];
+            notes.extend(close(disk, layout, tried));
+            Ok(BootAnswer::Serve { notes })
         }
         BootVerdict::Unexpected { running, state } => {
             let note =
@@ -125,6 +133,13 @@ pub fn act_on_boot(
             Ok(BootAnswer::Serve { notes: vec![note] })
         }
     }
+}
+
+/// Makes a failed bank unbootable. Trouble with the other bank takes no agent away from a host that serves.
+fn close(disk: &mut dyn WriteAt, layout: &Layout, bank: Bank) -> Option<String> {
+    close_failed(disk, layout, bank)
+        .err()
+        .map(|error| format!("bank {bank} could not be made unbootable: {error}"))
 }
 
 fn called_off(source: BootControlError) -> OpsError {
@@ -207,6 +222,21 @@ mod tests {
         let (answer, again, _) = act(&mut rig, Bank::A, None);
         assert_eq!(answer, BootAnswer::Serve { notes: Vec::new() });
         assert_eq!(again, record);
+    }
+
+    #[test]
+    fn a_bank_that_was_never_ordered_to_boot_is_on_trial_when_a_firmware_finds_it() {
+        // A firmware that forgot its variables took the first bank on the disk; the entries were made anew, A first.
+        let mut rig = rig(BankState::Upgraded, BankState::Good, Bank::A);
+        let (answer, record, order) = act(&mut rig, Bank::A, Some("disk is gone"));
+        assert!(matches!(answer, BootAnswer::Leave { .. }), "{answer:?}");
+        assert_eq!(record.bank(Bank::A).state, BankState::Failed);
+        assert_eq!(order, [Bank::B, Bank::A]);
+        let mut rig = super::tests::rig(BankState::Upgraded, BankState::Good, Bank::A);
+        let (answer, record, order) = act(&mut rig, Bank::A, None);
+        assert!(matches!(answer, BootAnswer::Serve { .. }), "{answer:?}");
+        assert_eq!(record.bank(Bank::A).state, BankState::Good);
+        assert_eq!(order, [Bank::A, Bank::B]);
     }
 
     #[test]

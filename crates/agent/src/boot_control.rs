@@ -33,29 +33,18 @@ impl<V: VarStore> UefiControl<V> {
 
 impl<V: VarStore> BootControl for UefiControl<V> {
     fn status(&mut self) -> Result<BootStatus, BootControlError> {
-        let status = self.boot.status().map_err(failed("reading the boot variables"))?;
-        Ok(BootStatus {
-            current: status.current,
-            next: status.next,
-            order: status.order.iter().filter_map(|entry| entry.bank).collect(),
-            findings: status.findings,
-        })
+        BootControl::status(&mut self.boot)
     }
 
     fn set_next(&mut self, bank: Bank) -> Result<(), BootControlError> {
-        self.boot.set_next(bank).map_err(failed("setting the one-shot boot"))
+        BootControl::set_next(&mut self.boot, bank)
     }
 
     fn clear_next(&mut self) -> Result<(), BootControlError> {
-        self.boot.clear_next().map_err(failed("withdrawing the one-shot boot"))
+        BootControl::clear_next(&mut self.boot)
     }
 
     fn commit(&mut self, bank: Bank) -> Result<(), BootControlError> {
-        self.boot.commit(bank).map_err(failed("changing the boot order"))
+        BootControl::commit(&mut self.boot, bank)
     }
-}
-
-fn failed(doing: &str) -> impl FnOnce(UefiBootError) -> BootControlError {
-    let doing = doing.to_owned();
-    move |error| BootControlError { doing, source: Some(Box::new(error)) }
 }

@@ -103,8 +103,8 @@ impl Commands {
         release: &ReleaseRef,
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<String, Refusal> {
-        let floor = self.record()?.floor;
-        let bytes = stage(&self.host, release, floor, progress)
+        let record = self.record()?;
+        let bytes = stage(&self.host, release, &record, progress)
             .map_err(|error| Refusal { retriable: error.may_pass(), reason: chain(&error) })?;
         Ok(format!("{release} is on the host and verified ({bytes} bytes)"))
     }
@@ -124,7 +124,7 @@ impl Commands {
         }
         let path = bundle_path(&self.host, &release.digest);
         let bundle =
-            open_bundle(&self.host, &path, release, record.floor).map_err(|error| Refusal::firm(&error))?;
+            open_bundle(&self.host, &path, release, &record).map_err(|error| Refusal::firm(&error))?;
         let part = |name: &str| bundle.slot_bytes(name, PART_LIMIT).map_err(|error| Refusal::firm(&error));
         let (stub, kernel, initrd) = (part(slot::STUB)?, part(slot::KERNEL)?, part(slot::INITRD)?);
         let osrel = String::from_utf8(part(slot::OSREL)?).map_err(|error| Refusal::firm(&error))?;
@@ -137,7 +137,8 @@ impl Commands {
             active,
             target,
             image: Image {
-                release: release.clone(),
+                // As the signed manifest says it, not as the order did.
+                release: bundle.release().clone(),
                 cmdline_extra: &bundle.manifest().cmdline,
                 stub: &stub,
                 kernel: &kernel,
@@ -167,13 +168,23 @@ impl Commands {
         let mut control = host.boot_control().map_err(|error| Refusal::for_now(&error))?;
         let guard = &mut self.guard;
         let mut arm = || -> Result<(), Box<dyn Error + Send + Sync>> {
-            if guard.is_none() {
-                *guard = Some(Watchdog::arm(&host.watchdog(), host.config.watchdog_secs)?);
+            match guard.as_mut() {
+                // The trial gets the whole time, also at a second try.
+                Some(armed) => armed.keep_alive()?,
+                None => *guard = Some(Watchdog::arm(&host.watchdog(), host.config.watchdog_secs)?),
             }
             Ok(())
         };
-        activate(&mut *self.host.disk(), &self.host.layout, bank, &mut arm, &mut control)
-            .map_err(|error| activate_refusal(&error))?;
+        let set = activate(&mut *self.host.disk(), &self.host.layout, bank, &mut arm, &mut control);
+        if let Err(error) = set {
+            // No reboot follows: an armed watchdog that nobody feeds would reset a host that serves.
+            if let Some(guard) = self.guard.take()
+                && let Err(error) = guard.disarm()
+            {
+                self.host.note(format!("the watchdog cannot be stopped: {error}"));
+            }
+            return Err(activate_refusal(&error));
+        }
         Ok(None)
     }
 }

@@ -68,6 +68,14 @@ pub enum ConfigError {
         /// Its schema.
         found: u32,
     },
+    /// The watchdog's time has no meaning.
+    #[error("{}: watchdog_secs = {secs} is outside 1 to 86400: give the seconds of one whole boot, with room", path.display())]
+    Watchdog {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        secs: u32,
+    },
 }
 
 impl AgentConfig {
@@ -76,10 +84,13 @@ impl AgentConfig {
         let text = fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let config: Self = serde_json::from_slice(&text)
             .map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
-        if config.schema == CONFIG_SCHEMA {
-            Ok(config)
-        } else {
-            Err(ConfigError::Newer { path: path.to_owned(), found: config.schema })
+        if config.schema != CONFIG_SCHEMA {
+            return Err(ConfigError::Newer { path: path.to_owned(), found: config.schema });
         }
+        // The driver is loaded with its timer running: with a time that cannot be set nobody would feed it.
+        if !(1..=86_400).contains(&config.watchdog_secs) {
+            return Err(ConfigError::Watchdog { path: path.to_owned(), secs: config.watchdog_secs });
+        }
+        Ok(config)
     }
 }

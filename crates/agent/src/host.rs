@@ -130,6 +130,8 @@ pub struct Host {
     /// The agent's log.
     pub log: Log,
     disk: Mutex<BlockFile>,
+    /// For questions while an install has the disk for minutes.
+    reader: BlockFile,
     notes: Mutex<Vec<String>>,
 }
 
@@ -157,12 +159,13 @@ impl Host {
         let found =
             find_root(&paths.sys, &paths.dev, line.root).map_err(|source| HostError::Find { source })?;
         let (disk, layout) = open_beside(&found.disk, line.bank)?;
+        let reader = BlockFile::open_read(&found.disk).map_err(|source| HostError::Open { source })?;
         if layout.volumes(line.bank).root.guid != line.root {
             let disk = layout.bank_of(line.root).map_or_else(|| "none".to_owned(), |bank| bank.to_string());
             return Err(HostError::Disagree { line: line.bank, disk });
         }
         let (log, notes) = (Log::default(), Mutex::new(Vec::new()));
-        Ok(Self { paths, config, line, boot_id, layout, log, disk: Mutex::new(disk), notes })
+        Ok(Self { paths, config, line, boot_id, layout, log, disk: Mutex::new(disk), reader, notes })
     }
 
     /// The boot disk; one user at a time.
@@ -204,7 +207,7 @@ impl Host {
     /// The host as it is now. A record that cannot be read leaves both banks without a report.
     pub fn status(&self) -> AgentStatus {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let record = match read_record(&*self.disk(), &self.layout) {
+        let record = match read_record(&self.reader, &self.layout) {
             Ok(read) => Some(read.record),
             Err(error) => {
                 notes.push(format!("the bank record cannot be read: {}", chain(&error)));

@@ -65,7 +65,13 @@ const MOST_STARTS: u32 = 3;
 /// As [`run`]; an agent that cannot do its work takes a bank on trial back, and leaves every other host in peace.
 fn run_or_rescue() -> Fallible {
     let paths = Paths::default();
+    if Path::new(LEAVE).exists() {
+        return reboot();
+    }
     let Err(error) = run(paths.clone()) else { return Ok(()) };
+    if Path::new(LEAVE).exists() {
+        return reboot();
+    }
     let reason = format!("the agent cannot do its work: {}", chain(error.as_ref()));
     eprintln!("lifeboat-agent: {reason}");
     match rescue(&paths, &reason) {
@@ -102,6 +108,15 @@ fn count_start() -> u32 {
     now
 }
 
+/// There for the rest of this boot once a bank on trial failed its health checks: whatever happens to the agent
+/// afterwards, the bank is left.
+const LEAVE: &str = "/run/lifeboat-agent.leave";
+
+fn must_leave() {
+    // If even this cannot be written, the ordinary way is still there.
+    let _ = std::fs::write(LEAVE, "a health check failed\n");
+}
+
 fn run(paths: Paths) -> Fallible {
     let starts = count_start();
     let config = AgentConfig::read(&paths.state.join("agent.json"))?;
@@ -119,7 +134,13 @@ fn run(paths: Paths) -> Fallible {
         host.note(cut.to_owned());
     }
     let mut control = host.boot_control()?;
-    let mut check = || check_health(&host, &mut watchdog, starts);
+    let mut check = || {
+        let results = check_health(&host, &mut watchdog, starts);
+        if results.iter().any(|result| result.failure.is_some()) {
+            must_leave();
+        }
+        results
+    };
     let answer = act_on_boot(&mut *host.disk(), &host.layout, host.line.bank, &mut control, &mut check)?;
     drop(control);
     let verdict = match answer {
@@ -132,12 +153,20 @@ fn run(paths: Paths) -> Fallible {
         }
         BootAnswer::Leave { reason } => {
             host.log.line(&format!("this bank is left: {reason}"));
-            journal.append(&JournalEntry::Boot { boot_id: host.boot_id.clone(), verdict: reason })?;
+            // A journal that is full must not keep the host in a bank that failed.
+            if let Err(error) =
+                journal.append(&JournalEntry::Boot { boot_id: host.boot_id.clone(), verdict: reason })
+            {
+                host.log.line(&format!("the journal cannot be written: {error}"));
+            }
             // The watchdog stays armed: it covers the way back too.
             return reboot();
         }
     };
-    journal.append(&JournalEntry::Boot { boot_id: host.boot_id.clone(), verdict })?;
+    if let Err(error) = journal.append(&JournalEntry::Boot { boot_id: host.boot_id.clone(), verdict }) {
+        // Without an agent nobody could make room.
+        host.note(format!("the agent's journal cannot be written: {error}"));
+    }
     if let Some(watchdog) = watchdog
         && let Err(error) = watchdog.disarm()
     {

@@ -6,10 +6,10 @@
 
 use std::fs;
 
-use lifeboat_bank::layout::Layout;
+use lifeboat_bank::layout::{Layout, read_layout};
 use lifeboat_bank::ops::{BootControl, mark_failed};
 use lifeboat_bank::record::read_record;
-use lifeboat_device::EfivarFs;
+use lifeboat_device::{BlockFile, EfivarFs};
 use lifeboat_model::io::ReadAt;
 use lifeboat_model::{Bank, BankState};
 
@@ -31,16 +31,20 @@ pub fn rescue(paths: &Paths, reason: &str) -> Rescue {
     let Ok(line) = fs::read_to_string(paths.proc.join("cmdline")) else { return Rescue::Stay };
     let Ok(line) = KernelLine::parse(&line) else { return Rescue::Stay };
     let Ok(found) = find_root(&paths.sys, &paths.dev, line.root) else { return Rescue::Stay };
-    let Ok((mut disk, layout)) = open_beside(&found.disk, line.bank) else { return Rescue::Stay };
+    // Evidence needs only reading, and leaving needs no write: the order names the old bank first.
+    let Ok(looked) = BlockFile::open_read(&found.disk) else { return Rescue::Stay };
+    let Ok(layout) = read_layout(&looked) else { return Rescue::Stay };
     let vars = EfivarFs::open(&paths.sys.join("firmware/efi/efivars")).ok();
     let mut control = vars.and_then(|vars| UefiControl::open(vars, &layout).ok()).map(|(control, _)| control);
     let seen = control.as_mut().map(|control| control as &mut dyn BootControl);
-    if !evidence_of_trial(&disk, &layout, line.bank, seen) {
+    if !evidence_of_trial(&looked, &layout, line.bank, seen) {
         return Rescue::Stay;
     }
     if let Some(control) = control.as_mut() {
         // If even this fails the order still names the old bank first, unless the blessing came that far.
-        let _ = mark_failed(&mut disk, &layout, line.bank, reason, control);
+        if let Ok((mut disk, layout)) = open_beside(&found.disk, line.bank) {
+            let _ = mark_failed(&mut disk, &layout, line.bank, reason, control);
+        }
         let _ = control.commit(line.bank.other());
     }
     Rescue::Leave

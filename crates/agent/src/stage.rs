@@ -10,6 +10,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lifeboat_bank::record::BankRecord;
 use lifeboat_bundle::{Bundle, BundleError, KeyError, Rules, TrustStore, Verified, open, verify_all};
 use lifeboat_device::{BlockFile, DeviceError};
 use lifeboat_model::agent::{AGENT_PROTOCOL, AgentMessage, ControllerMessage, MAX_LINE};
@@ -107,7 +108,7 @@ pub fn open_bundle(
     host: &Host,
     path: &Path,
     release: &ReleaseRef,
-    floor: u64,
+    record: &BankRecord,
 ) -> Result<Verified<Bundle<BlockFile>>, StageError> {
     let keys = host.paths.etc.join("trusted-keys");
     let text = fs::read_to_string(&keys).map_err(|source| StageError::File {
@@ -118,7 +119,9 @@ pub fn open_bundle(
     let trust = TrustStore::parse(&text).map_err(|source| StageError::Keys { path: keys, source })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let rules = Rules {
-        min_serial: Some(floor),
+        min_serial: Some(record.floor),
+        // A host does not change its product line by an upgrade.
+        expected_name: record.bank(host.line.bank).release.as_ref().map(|running| running.name.clone()),
         expected_arch: Some(std::env::consts::ARCH.to_owned()),
         ..Rules::at(now)
     };
@@ -136,7 +139,7 @@ pub fn open_bundle(
 pub fn stage(
     host: &Host,
     release: &ReleaseRef,
-    floor: u64,
+    record: &BankRecord,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<u64, StageError> {
     let done = bundle_path(host, &release.digest);
@@ -145,10 +148,10 @@ pub fn stage(
     make_room(&folder, &[&done, &part])?;
     if done.exists() {
         // Bytes can rot while they lie.
-        verify(host, &done, release, floor, progress)?;
+        verify(host, &done, release, record, progress)?;
     } else {
         download(&host.config, release.digest, &part, progress)?;
-        verify(host, &part, release, floor, progress)?;
+        verify(host, &part, release, record, progress)?;
         fs::rename(&part, &done).map_err(file_error("renaming", &part))?;
         File::open(&folder).and_then(|folder| folder.sync_all()).map_err(file_error("flushing", &folder))?;
     }
@@ -160,10 +163,10 @@ fn verify(
     host: &Host,
     path: &Path,
     release: &ReleaseRef,
-    floor: u64,
+    record: &BankRecord,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<(), StageError> {
-    let checked = open_bundle(host, path, release, floor).and_then(|bundle| {
+    let checked = open_bundle(host, path, release, record).and_then(|bundle| {
         verify_all(&bundle, |at| progress("verifying", at.done, at.total))
             .map_err(|source| StageError::Bundle { source })
     });

@@ -82,10 +82,9 @@ pub(crate) fn lay_out(pool: &Pool<'_>, roles: &[Role], rules: &Rules, strategy: 
         (0..pool.hosts.len()).filter(|&host| ramp.room.is_old(host)).map(|h| ramp.rank(h)).collect();
     if ramp.begin() {
         let mut wave = 2;
-        while !ramp.waiting.is_empty() && ramp.wave(wave) {
+        while !ramp.waiting.is_empty() && (ramp.wave(wave) || ramp.one_or_reasons(wave)) {
             wave += 1;
         }
-        ramp.give_up();
     }
     ramp.layout
 }
@@ -303,13 +302,25 @@ impl Ramp<'_, '_> {
         }
     }
 
-    /// Says of every host that is left why it is.
-    fn give_up(&mut self) {
+    /// After a wave without a host: the first host that fits is a wave of its own, else every host that is left gets
+    /// its reason and the answer is false.
+    ///
+    /// A host may fit here though it did not in the wave: the hosts of the wave before are no longer filled after
+    /// all others, so guests are spread in another way, and which guests fit together depends on that.
+    fn one_or_reasons(&mut self, wave: u32) -> bool {
         let hosts: Vec<usize> = self.waiting.iter().map(|rank| rank.2).collect();
+        let mut stuck = Vec::with_capacity(hosts.len());
         for host in hosts {
-            if let Err(lack) = self.trial(host, UPGRADED, false) {
-                self.layout.stuck.push((host, Stuck::Guest(lack)));
+            match self.trial(host, UPGRADED, false) {
+                Ok(moves) => {
+                    self.take_turn(host, wave, moves);
+                    self.end_wave(&[host]);
+                    return true;
+                }
+                Err(lack) => stuck.push((host, Stuck::Guest(lack))),
             }
         }
+        self.layout.stuck = stuck;
+        false
     }
 }

@@ -171,8 +171,18 @@ fn check_words(image: &Image<'_>) -> Result<(), InstallError> {
         if word.starts_with("lifeboat.") || word.starts_with("root=") {
             return bad("options", &format!("{word:?} is set by the bank itself"));
         }
-        if word == "panic=0" {
-            return bad("options", "panic=0 would keep a host from falling back after a panic");
+        // The kernel takes quotes, leading zeros and other bases; what is not plainly a time is refused.
+        let plain = word.replace('"', "");
+        if let Some(seconds) = plain.strip_prefix("panic=") {
+            let good = seconds
+                .parse::<u8>()
+                .is_ok_and(|value| (1..=60).contains(&value) && value.to_string() == seconds);
+            if !good {
+                return bad(
+                    "options",
+                    "panic= must be 1 to 60: a host that waits after a panic does not fall back",
+                );
+            }
         }
     }
     Ok(())

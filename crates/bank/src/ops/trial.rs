@@ -131,9 +131,11 @@ pub fn activate(
     if let Err(error) = armed.and_then(|()| set_next(bank, boot)) {
         // The trial was never possible: without this the next boot would be taken for a fall-back. The first
         // error is the one to tell; if these fail too, the next boot marks the bank failed, which is safe.
-        let _ = boot.clear_next();
-        record.bank_mut(bank).state = BankState::Upgraded;
-        let _ = save(disk, layout, &record);
+        // While the one-shot boot is set the record must know of the trial.
+        if boot.clear_next().is_ok() {
+            record.bank_mut(bank).state = BankState::Upgraded;
+            let _ = save(disk, layout, &record);
+        }
         return Err(error);
     }
     Ok(record)
@@ -142,10 +144,8 @@ pub fn activate(
 fn set_next(bank: Bank, boot: &mut dyn BootControl) -> Result<(), OpsError> {
     let err = |doing: &'static str| move |source| OpsError::Boot { doing, source };
     // The trial must fall back by itself, so the order has to name the other bank first before anything else.
-    let status = boot.status().map_err(err("reading the boot variables"))?;
-    if status.order.first() != Some(&bank.other()) {
-        boot.commit(bank.other()).map_err(err("putting the bank to fall back to first in the boot order"))?;
-    }
+    // Foreign entries before it count too, which `status` does not show; if all is right nothing is written.
+    boot.commit(bank.other()).map_err(err("putting the bank to fall back to first in the boot order"))?;
     boot.set_next(bank).map_err(err("setting the one-shot boot"))?;
     let status = boot.status().map_err(err("reading back the one-shot boot"))?;
     match (status.next == Some(bank), status.order.first() == Some(&bank.other())) {
@@ -246,9 +246,8 @@ pub fn mark_failed(
 ) -> Result<BankRecord, OpsError> {
     let record = record_failed(disk, layout, bank, reason)?;
     let err = |doing: &'static str| move |source| OpsError::Boot { doing, source };
-    let status = boot.status().map_err(err("reading the boot variables"))?;
     let other = bank.other();
-    if record.bank(other).state == BankState::Good && status.order.first() != Some(&other) {
+    if record.bank(other).state == BankState::Good {
         boot.commit(other).map_err(err("putting the good bank first in the boot order"))?;
     }
     boot.clear_next().map_err(err("deleting the one-shot boot"))?;

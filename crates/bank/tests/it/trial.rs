@@ -113,7 +113,7 @@ fn the_firmware_hears_of_a_trial_after_the_record_and_the_watchdog() {
     )
     .unwrap_err();
     assert!(matches!(error, OpsError::Boot { .. }) && seen.get());
-    assert_eq!(boot.calls, ["next B", "no next"]);
+    assert_eq!(boot.calls, ["first A", "next B", "no next"]);
     assert_eq!(
         state(&disk, &layout, Bank::B),
         BankState::Upgraded,

@@ -88,7 +88,7 @@ pub(crate) fn list_bundles(folder: &Path) -> Result<Vec<(ReleaseRef, PathBuf)>, 
     let mut found = Vec::new();
     for entry in fs::read_dir(&releases).map_err(LabError::file("read", &releases))? {
         let path = entry.map_err(LabError::file("read", &releases))?.path();
-        if path.extension().is_some_and(|end| end == "bundle") {
+        if path.extension().is_some_and(|end| end == "lfb") {
             let file = File::open(&path).map_err(LabError::file("open", &path))?;
             let info = inspect(file, None)
                 .map_err(|error| LabError::Damaged { path: path.clone(), why: chain(&error) })?;

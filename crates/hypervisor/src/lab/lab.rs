@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -57,7 +58,8 @@ impl Lab {
     /// Makes a lab, starts its machines, and waits until their agents have reported. `tell` gets a line for people
     /// at each step; a machine that does not report is told, and is no error: its console is the way to look at it.
     pub fn up(options: &LabOptions, tell: &mut dyn FnMut(&str)) -> Result<Self, LabError> {
-        if options.folder.join("lab.json").exists() || options.folder.join("hosts").exists() {
+        // Everything that `down` removes must be ours.
+        if ["lab.json", "hosts", "releases", "keys"].iter().any(|part| options.folder.join(part).exists()) {
             return Err(LabError::AlreadyUp { folder: options.folder.clone() });
         }
         if !(1..=16).contains(&options.hosts) {
@@ -105,7 +107,9 @@ impl Lab {
 
     fn make(options: &LabOptions, parts: &LabParts, tell: &mut dyn FnMut(&str)) -> Result<Self, LabError> {
         let folder = &absolute(&options.folder)?;
-        fs::create_dir_all(folder).map_err(LabError::file("create", folder))?;
+        // Keys and tokens of hosts lie in it.
+        let private = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        private.map_err(LabError::file("create", folder))?;
         // Machines that live in other folders hold their ports open, so this one is free and stays ours.
         let port = Listener::open(0, std::collections::BTreeMap::new())?.port();
         let hosts = (1..=options.hosts)

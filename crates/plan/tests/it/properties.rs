@@ -95,6 +95,33 @@ fn check(world: &World, policy: &Policy, options: &Options) -> Plan {
     made
 }
 
+/// Found by [`a_slower_network_never_shortens_the_estimate`]: a host that fitted nowhere while the wave before ran,
+/// and fitted once that wave was over, had neither a turn nor a reason.
+#[test]
+fn a_host_that_fits_only_once_the_last_wave_is_over_has_its_turn() {
+    let mut pool = Pool::default();
+    for (host, gib, guests) in [
+        ("h00", 32, [(18, "k2")].as_slice()),
+        ("h01", 128, &[(16, "k3"), (31, "k3")]),
+        ("h02", 64, &[(19, "k4")]),
+    ] {
+        pool = pool.host(host, gib);
+        for &(gib, group) in guests {
+            pool = pool.with(&[gib]).guest_is(|guest| guest.keep_apart = Some(group.to_owned()));
+        }
+    }
+    let world = pool.world();
+    for policy in [crate::pools::at_once(1), crate::pools::at_once(2)] {
+        for network in [Timing::default().network, Mib(112)] {
+            let options = Options { timing: Timing { network, ..Timing::default() }, ..Options::default() };
+            let made = check(&world, &policy, &options);
+            assert!(made.blocked.is_empty(), "{:?}", made.blocked);
+            assert_eq!(crate::pools::order(&made), ["h02", "h00", "h01"]);
+            assert_eq!(crate::pools::waves(&made), [1, 1, 1]);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
