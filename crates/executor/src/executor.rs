@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lifeboat_hypervisor::{DriverEvent, Hypervisor};
 use lifeboat_model::{
-    Effect, EffectKey, Event, EventKind, Millis, OperatorVerb, Plan, Progress, RollEnd, RollId, Sha256Hex,
-    Timestamp, World,
+    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, Millis, OperatorVerb, Plan, Progress, RollEnd, RollId,
+    Sha256Hex, Timestamp, World,
 };
 use lifeboat_roll::{Action, Journal, Scope, Status, decide};
 use lifeboat_store::{Holder, Lease, RollRow, Store, Tail};
@@ -174,7 +174,7 @@ impl<'a> Executor<'a> {
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<RollEnd, ExecutorError> {
         // A roll that a failure stopped waits for a person's decision: an order to try again, skip, or go on.
         if let Status::Ended(end) = self.journal.status()
-            && self.store.requests(&self.row.id)?.is_empty()
+            && self.store.requests(&self.row.id)?.iter().all(|order| order.verb == OperatorVerb::Pause)
         {
             return Ok(end.clone());
         }
@@ -331,11 +331,14 @@ impl<'a> Executor<'a> {
         }
         self.may_go_on(observer, StepPoint::BeforeAppend)?;
         let at = self.driver.now();
-        let events = self.store.append(&self.row, &mut self.tail, kinds, at, request)?;
-        for event in &events {
+        // Legality first: an event that cannot follow must not become durable. If the store then fails, this
+        // controller ends, and what its memory knows too much is forgotten with it.
+        for (what, seq) in kinds.iter().zip(self.tail.seq + 1..) {
+            let event = Event { schema: EVENT_SCHEMA, seq, fence: self.tail.fence, at, what: what.clone() };
             let roll = self.row.id.clone();
-            self.journal.apply(event).map_err(|source| ExecutorError::Fold { roll, source })?;
+            self.journal.apply(&event).map_err(|source| ExecutorError::Fold { roll, source })?;
         }
+        let events = self.store.append(&self.row, &mut self.tail, kinds, at, request)?;
         observer.appended(&events, self.snapshot());
         self.may_go_on(observer, StepPoint::AfterAppend)
     }
@@ -371,10 +374,23 @@ fn fits(plan: &Plan, world: &World) -> Result<(), ExecutorError> {
         let now = world.coordinator().map_or_else(|| "none".to_owned(), ToString::to_string);
         return stale(format!("the coordinator is now {now}"));
     }
+    if let Some(on) =
+        world.features().find(|feature| feature.is_on() && !plan.suspends.contains(&feature.kind))
+    {
+        return stale(format!("{} was switched on", on.kind));
+    }
     let mut place = BTreeMap::new();
     for step in &plan.steps {
-        if world.host(&step.host).is_none() {
-            return stale(format!("host {} is no longer in the pool", step.host));
+        match world.host(&step.host) {
+            None => return stale(format!("host {} is no longer in the pool", step.host)),
+            Some(host) if !host.reachable => return stale(format!("host {} does not answer", step.host)),
+            Some(host) if host.maintenance => {
+                return stale(format!("host {} was put into maintenance", step.host));
+            }
+            Some(_) => {}
+        }
+        if let Some(lost) = step.moves.iter().find(|planned| world.host(&planned.to).is_none()) {
+            return stale(format!("host {}, which was to take guest {}, is gone", lost.to, lost.guest));
         }
         let mut expected = std::collections::BTreeSet::new();
         for planned in &step.moves {

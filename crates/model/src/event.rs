@@ -128,6 +128,16 @@ pub enum EventKind {
         /// Which host, and why.
         reason: String,
     },
+    /// The coordinator does not answer, and not because this roll reboots it.
+    CoordinatorLost {
+        /// The coordinator.
+        host: HostId,
+    },
+    /// It answers again.
+    CoordinatorBack {
+        /// The coordinator.
+        host: HostId,
+    },
     /// A person ordered something.
     Operator {
         /// What.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lifeboat_model::{Millis, Phase, Timestamp};
+use lifeboat_model::{Millis, Order, Phase, Timestamp};
 
 use crate::decide::{Action, View, record_phase};
 use crate::journal::{HostRun, Journal, Status};
@@ -54,6 +54,10 @@ fn undrained(run: &HostRun) -> bool {
 
 /// How many hosts may be in flight: what the policy allows, and no more than the plan reckoned with.
 fn limit(view: &View<'_>) -> usize {
+    // One until one is proved good, also when the host of the first wave came to another end.
+    if view.journal.committed == 0 {
+        return 1;
+    }
     let allowed = view.policy.in_flight_of(view.world.hosts().len());
     match usize::try_from(view.journal.plan.figures.peak_hosts_down.planned) {
         Ok(planned) if planned > 0 => allowed.min(planned),
@@ -101,6 +105,8 @@ enum Obstacle<'a> {
     Full(usize),
     /// This one goes first and alone.
     First(&'a HostRun),
+    /// The coordinator goes first, and did not come to its good end.
+    Coordinator(&'a HostRun),
     /// The time after the first host is not over: what is gone of it, and the whole.
     Soaking(Millis, Millis),
     /// Of these targets some are not upgraded.
@@ -119,6 +125,9 @@ pub(crate) fn why_not(view: &View<'_>, step: usize) -> Option<String> {
         Obstacle::Full(1) => "1 host in flight, as many as may be".to_owned(),
         Obstacle::Full(limit) => format!("{limit} hosts in flight, as many as may be"),
         Obstacle::First(run) => format!("{}, which goes first and alone", run.host),
+        Obstacle::Coordinator(run) => {
+            format!("coordinator {}, which goes first and is {}", run.host, run.phase)
+        }
         Obstacle::Soaking(gone, soak) => format!("the soak time after the first host: {gone} of {soak}"),
         Obstacle::Targets(after) => {
             let open = after.iter().filter_map(|&target| view.journal.hosts.get(target));
@@ -143,6 +152,9 @@ fn obstacle<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
         && first != step
     {
         return journal.hosts.get(first).map(Obstacle::First);
+    }
+    if let Some(run) = lost_first(view) {
+        return Some(Obstacle::Coordinator(run));
     }
     if let Some((gone, soak)) = soaking(view, view.now) {
         return Some(Obstacle::Soaking(gone, soak));
@@ -176,6 +188,14 @@ fn first(journal: &Journal) -> Option<usize> {
     of(&journal.pending).or_else(|| of(&journal.in_flight))
 }
 
+/// The coordinator, if the policy wants it first and it came to another end than that.
+fn lost_first<'a>(view: &View<'a>) -> Option<&'a HostRun> {
+    let journal = view.journal;
+    let run = journal.host(journal.plan.coordinator.as_ref()?)?;
+    let over = !matches!(run.phase, Phase::Pending) && !run.phase.in_flight();
+    (view.policy.order == Order::CoordinatorFirst && over && !upgraded(view, run)).then_some(run)
+}
+
 fn soaking(view: &View<'_>, now: Timestamp) -> Option<(Millis, Millis)> {
     let since = view.journal.first_committed?;
     let gone = now.since(since);
@@ -189,6 +209,13 @@ fn stuck(view: &View<'_>, actions: &mut Vec<Action>) {
     let journal = view.journal;
     if soaking(view, view.now).is_some() {
         return;
+    }
+    if let Some(run) = lost_first(view) {
+        let reason = format!(
+            "coordinator {} goes first and is {}; order `roll resume --retry {}`, or make a new plan",
+            run.host, run.phase, run.host
+        );
+        return actions.push(Action::Record(lifeboat_model::EventKind::Halted { reason }));
     }
     for &step in &journal.pending {
         let (Some(links), Some(run)) = (journal.links.get(step), journal.hosts.get(step)) else { continue };

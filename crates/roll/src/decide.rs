@@ -53,12 +53,12 @@ pub fn decide(
     match scope {
         Scope::All => {
             for &step in &journal.in_flight {
-                host::next(&view, step, &mut actions);
+                actions.append(&mut host::next(&view, step));
             }
         }
         Scope::Steps(steps) => {
             for &step in steps.intersection(&journal.in_flight) {
-                host::next(&view, step, &mut actions);
+                actions.append(&mut host::next(&view, step));
             }
         }
     }

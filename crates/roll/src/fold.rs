@@ -127,6 +127,8 @@ impl Journal {
                 self.halted = Some(reason.clone());
                 self.touched.extend(self.in_flight.iter().copied());
             }
+            EventKind::CoordinatorLost { .. } => self.coordinator_lost_since = Some(at),
+            EventKind::CoordinatorBack { .. } => self.coordinator_lost_since = None,
             EventKind::Operator { verb, .. } => self.apply_verb(seq, verb)?,
             EventKind::RollEnded { end } => self.status = Status::Ended(end.clone()),
             EventKind::Unknown => {}
@@ -149,6 +151,9 @@ impl Journal {
             Effect::SuspendFeature { feature, original } => {
                 if !self.suspensions.iter().any(|s| s.feature == *feature && !s.restored) {
                     let (feature, original) = (*feature, original.clone());
+                    self.pool_effects.retain(
+                        |_, run| !matches!(&run.effect, Effect::RestoreFeature { feature: kind, .. } if *kind == feature),
+                    );
                     self.suspensions.push(Suspension {
                         feature,
                         original,
@@ -212,6 +217,10 @@ impl Journal {
             for suspension in self.suspensions.iter_mut().filter(|s| s.feature == feature) {
                 suspension.restored = true;
             }
+            // A roll that goes on after all suspends it anew.
+            self.pool_effects.retain(
+                |_, run| !matches!(&run.effect, Effect::SuspendFeature { feature: kind, .. } if *kind == feature),
+            );
         }
         self.touched.extend(step);
         Ok(())
@@ -304,6 +313,9 @@ impl Journal {
                 let run = self.run_mut(seq, host)?;
                 run.retry = true;
                 run.skip = false;
+                if let Phase::Leaving { exit } = &mut run.phase {
+                    **exit = Phase::Pending;
+                }
                 if !run.phase.in_flight() && !matches!(run.phase, Phase::Committed) {
                     run.phase = Phase::Pending;
                     run.effects.clear();

@@ -7,7 +7,14 @@ use crate::journal::{EffectRun, EffectState, HostRun};
 use crate::reboot;
 
 /// Says what is next for the host of this step.
-pub(crate) fn next(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
+pub(crate) fn next(view: &View<'_>, step: usize) -> Vec<Action> {
+    // Its own list: what a host decides must not depend on what was decided for others.
+    let mut actions = Vec::new();
+    look(view, step, &mut actions);
+    actions
+}
+
+fn look(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
     let Some(run) = view.journal.hosts.get(step) else { return };
     let Some(host) = view.world.host(&run.host) else {
         let reason = "it is no longer in the pool; look for it, then make a new plan".to_owned();
@@ -125,7 +132,8 @@ fn guarded(
 ) {
     match intruder(view, run) {
         Some(reason) if run.open().next().is_none() => leave_for_you(run, reason, actions),
-        Some(_) => {}
+        // What is under way still has its limit.
+        Some(_) => expire(view, run, actions),
         None => walk(view, run, effect, limit, next, actions),
     }
 }
@@ -195,6 +203,10 @@ fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: 
     } else if left == 0 && run.open().next().is_none() {
         actions.push(record_phase(&run.host, Phase::Drained));
     }
+    if actions.is_empty() {
+        // Moves of guests that are not here any more have a limit too.
+        expire(view, run, actions);
+    }
 }
 
 fn move_guest(view: &View<'_>, guest: &GuestView, moves: &[Move]) -> Result<Want, String> {
@@ -237,6 +249,13 @@ fn again(view: &View<'_>, run: &EffectRun, effect: Effect, what: &str) -> Want {
 
 /// Takes a host back that has not passed its point of no return.
 fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
+    // What a dead controller ordered may be under way: its end is heard before its undoing is ordered.
+    let enter = Effect::EnterMaintenance { host: run.host.clone() };
+    if let Some(EffectRun { state: EffectState::Open { interrupted: true }, attempt, .. }) =
+        view.journal.effect(&enter)
+    {
+        return actions.push(Action::Perform { attempt: *attempt, effect: enter });
+    }
     expire(view, run, actions);
     if !actions.is_empty() || run.open().next().is_some() {
         return;

@@ -125,6 +125,7 @@ pub struct Journal {
     pub(crate) fence: u64,
     pub(crate) started: Option<Timestamp>,
     pub(crate) last_at: Timestamp,
+    pub(crate) coordinator_lost_since: Option<Timestamp>,
     pub(crate) holder: Option<String>,
     pub(crate) touched: BTreeSet<usize>,
 }
@@ -157,6 +158,7 @@ impl Journal {
             fence: 0,
             started: None,
             last_at: Timestamp(0),
+            coordinator_lost_since: None,
             holder: None,
             touched: BTreeSet::new(),
             links: Arc::new(links),

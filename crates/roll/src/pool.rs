@@ -3,7 +3,7 @@
 use lifeboat_model::{Effect, EventKind, OnFailure, Phase, RollEnd};
 
 use crate::decide::{Action, View, Want};
-use crate::journal::Status;
+use crate::journal::{EffectRun, EffectState, Status};
 
 /// Suspends what the plan names, before the first host. The intent holds the value that is seen now.
 pub(crate) fn suspend(view: &View<'_>) -> Vec<Action> {
@@ -20,6 +20,13 @@ pub(crate) fn suspend(view: &View<'_>) -> Vec<Action> {
             continue;
         };
         let effect = Effect::SuspendFeature { feature: kind, original };
+        if let Some(restore) = restoring(view, kind) {
+            // It was being restored when a person ordered to go on: that comes to its end first.
+            if let Want::Act(action) = view.want(&restore, view.policy.timeouts.step) {
+                actions.push(action);
+            }
+            continue;
+        }
         match view.want(&effect, view.policy.timeouts.step) {
             Want::Act(action) => actions.push(action),
             Want::GaveUp { reason } => {
@@ -35,13 +42,23 @@ pub(crate) fn suspend(view: &View<'_>) -> Vec<Action> {
 
 /// Whether hosts may be looked at: every feature that is to be off is off, or the roll is on its way back.
 pub(crate) fn suspended(view: &View<'_>) -> bool {
-    if view.retreating() || view.journal.status == Status::Paused {
+    if view.retreating() || view.journal.status == Status::Paused || nothing_left(view) {
         return true;
     }
     view.journal.suspensions.iter().filter(|s| !s.restored).all(|s| {
         let effect = Effect::SuspendFeature { feature: s.feature, original: s.original.clone() };
-        matches!(view.want(&effect, view.policy.timeouts.step), Want::Done)
+        restoring(view, s.feature).is_none()
+            && matches!(view.want(&effect, view.policy.timeouts.step), Want::Done)
     })
+}
+
+/// The order to restore a feature, while it has no outcome.
+fn restoring(view: &View<'_>, kind: lifeboat_model::FeatureKind) -> Option<Effect> {
+    let open = |run: &&EffectRun| {
+        matches!(run.state, EffectState::Open { .. })
+            && matches!(run.effect, Effect::RestoreFeature { feature, .. } if feature == kind)
+    };
+    view.journal.pool_effects.values().find(open).map(|run| run.effect.clone())
 }
 
 fn nothing_left(view: &View<'_>) -> bool {
@@ -54,16 +71,11 @@ pub(crate) fn halt(view: &View<'_>, actions: &mut Vec<Action>) {
         OnFailure::Stop => 0,
         OnFailure::Continue(hosts) => hosts,
     };
+    if let Some(action) = coordinator(view) {
+        return actions.push(action);
+    }
     if view.journal.halted.is_some() {
         return;
-    }
-    let limit = view.policy.timeouts.reboot;
-    if let Some(lost) = view.coordinator_lost()
-        && view.now.since(view.journal.last_at) > limit
-    {
-        let reason =
-            format!("{lost}, and it did not for more than {limit}; bring it back before anything else");
-        return actions.push(Action::Record(EventKind::Halted { reason }));
     }
     if view.journal.failures <= allowed {
         return;
@@ -78,6 +90,22 @@ pub(crate) fn halt(view: &View<'_>, actions: &mut Vec<Action>) {
     actions.push(Action::Record(EventKind::Halted { reason: failed.join("; ") }));
 }
 
+/// Notes when the coordinator is lost and when it is back, and stops the roll when it is lost for too long.
+fn coordinator(view: &View<'_>) -> Option<Action> {
+    let host = view.world.coordinator()?.clone();
+    let limit = view.policy.timeouts.reboot;
+    match (view.coordinator_lost(), view.journal.coordinator_lost_since) {
+        (Some(_), None) => Some(Action::Record(EventKind::CoordinatorLost { host })),
+        (None, Some(_)) => Some(Action::Record(EventKind::CoordinatorBack { host })),
+        (Some(lost), Some(since)) if view.now.since(since) > limit && view.journal.halted.is_none() => {
+            let reason =
+                format!("{lost}, and it did not for more than {limit}; bring it back before anything else");
+            Some(Action::Record(EventKind::Halted { reason }))
+        }
+        (Some(_) | None, Some(_) | None) => None,
+    }
+}
+
 /// Restores the features in reverse order and ends the roll, when no host is in flight and none will be.
 pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
     let journal = view.journal;
@@ -89,6 +117,15 @@ pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
     }
     let mut stuck = Vec::new();
     for suspension in journal.suspensions.iter().rev().filter(|s| !s.restored) {
+        // A suspension that is under way would end after the restoration, and leave the feature off.
+        let suspend =
+            Effect::SuspendFeature { feature: suspension.feature, original: suspension.original.clone() };
+        if view.journal.effect(&suspend).is_some_and(|run| matches!(run.state, EffectState::Open { .. })) {
+            if let Want::Act(action) = view.want(&suspend, view.policy.timeouts.step) {
+                actions.push(action);
+            }
+            return;
+        }
         let effect =
             Effect::RestoreFeature { feature: suspension.feature, original: suspension.original.clone() };
         match view.want(&effect, view.policy.timeouts.step) {

@@ -30,7 +30,18 @@ pub(crate) fn order(view: &View<'_>, run: &HostRun, host: &HostView, actions: &m
         Effect::RebootInto { host: run.host.clone(), bank, boot_id_before }
     };
     match view.want(&effect, view.policy.timeouts.reboot) {
-        Want::Act(action) => actions.push(action),
+        Want::Act(Action::Record(_)) => {
+            let limit = view.policy.timeouts.reboot;
+            let reason =
+                format!("the order to reboot had no answer within {limit}, and may still be carried out");
+            needs_you(run, &reason, "see that it does not reboot any more before it takes guests", actions);
+        }
+        Want::Act(action) => match intruder(view, run).filter(|_| !boot_is_over(run, host)) {
+            Some(reason) => {
+                needs_you(run, &reason, "it may have been told to reboot: look at it first", actions);
+            }
+            None => actions.push(action),
+        },
         // The order was given and its boot is over: a driver may answer only when the host is back.
         Want::Wait if boot_is_over(run, host) => actions.push(record_phase(&run.host, Phase::Rebooted)),
         Want::Wait => {}
@@ -121,7 +132,12 @@ pub(crate) fn judge(view: &View<'_>, run: &HostRun, host: &HostView, actions: &m
                 && let Want::Act(action @ Action::Perform { .. }) =
                     view.want(&ordered.effect, view.policy.timeouts.reboot)
             {
-                return actions.push(action);
+                return match intruder(view, run) {
+                    Some(reason) => {
+                        needs_you(run, &reason, "it may have been told to reboot: look at it first", actions);
+                    }
+                    None => actions.push(action),
+                };
             }
             let limit = view.policy.timeouts.reboot;
             if view.now.since(run.since) > limit {

@@ -43,6 +43,8 @@ impl RollState {
             | EventKind::Outcome { .. }
             | EventKind::HostPhase { .. }
             | EventKind::Halted { .. }
+            | EventKind::CoordinatorLost { .. }
+            | EventKind::CoordinatorBack { .. }
             | EventKind::Operator { .. }
             | EventKind::Unknown => None,
         }

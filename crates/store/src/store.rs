@@ -397,6 +397,8 @@ fn kind_word(kind: &EventKind) -> &'static str {
         EventKind::Outcome { .. } => "outcome",
         EventKind::HostPhase { .. } => "host-phase",
         EventKind::Halted { .. } => "halted",
+        EventKind::CoordinatorLost { .. } => "coordinator-lost",
+        EventKind::CoordinatorBack { .. } => "coordinator-back",
         EventKind::Operator { .. } => "operator",
         EventKind::RollEnded { .. } => "roll-ended",
         EventKind::Unknown => "unknown",
@@ -406,7 +408,9 @@ fn kind_word(kind: &EventKind) -> &'static str {
 fn host_of(kind: &EventKind) -> Option<&str> {
     match kind {
         EventKind::Intent { effect, .. } => effect.host().map(lifeboat_model::HostId::as_str),
-        EventKind::HostPhase { host, .. } => Some(host.as_str()),
+        EventKind::HostPhase { host, .. }
+        | EventKind::CoordinatorLost { host }
+        | EventKind::CoordinatorBack { host } => Some(host.as_str()),
         EventKind::Outcome { key, .. } => key.0.split_once('/').map(|(host, _)| host),
         EventKind::RollStarted { .. }
         | EventKind::ControllerStarted { .. }

@@ -34,6 +34,10 @@ pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
             },
         }),
         EventKind::Halted { reason } => Some(format!("no further host is begun: {reason}")),
+        EventKind::CoordinatorLost { host } => {
+            Some(format!("coordinator {host} does not answer; nothing is begun"))
+        }
+        EventKind::CoordinatorBack { host } => Some(format!("coordinator {host} answers again")),
         EventKind::Operator { verb, who } => Some(match verb {
             OperatorVerb::Pause => format!("{who} ordered a pause"),
             OperatorVerb::Resume => format!("{who} ordered to go on"),

@@ -34,6 +34,8 @@ impl Timeline {
             | EventKind::Outcome { .. }
             | EventKind::HostPhase { .. }
             | EventKind::Halted { .. }
+            | EventKind::CoordinatorLost { .. }
+            | EventKind::CoordinatorBack { .. }
             | EventKind::Operator { .. }
             | EventKind::RollEnded { .. }
             | EventKind::Unknown => {}

@@ -148,7 +148,7 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
 }
 
 impl Toy {
-    fn record(&mut self, what: EventKind) {
+    pub(crate) fn record(&mut self, what: EventKind) {
         let seq = self.events.len() as u64 + 1;
         let event = Event { schema: EVENT_SCHEMA, seq, fence: self.fence, at: self.now, what };
         self.journal.apply(&event).unwrap();

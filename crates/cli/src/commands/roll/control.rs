@@ -54,7 +54,9 @@ pub(super) fn resume(ctx: &Ctx, roll: &RollRef, retry: &[HostId], skip: &[HostId
         return Ok(());
     }
     // A roll that a failure stopped waits for a decision about the host, not for a mere "go on".
-    if row.state == RollState::Active {
+    // Only where no host failed is there nothing to decide.
+    let failed = super::show::read(&store, &row)?.0.hosts().iter().any(|run| run.phase.is_failure());
+    if row.state == RollState::Active || (verbs.is_empty() && !failed) {
         verbs.push(OperatorVerb::Resume);
     }
     take_up(ctx, store, &row, &verbs)

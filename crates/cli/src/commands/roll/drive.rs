@@ -63,8 +63,10 @@ pub(crate) fn advice(journal: &Journal) -> String {
         ),
         _ => format!("look at {host} and mend what is named above"),
     };
-    format!(
-        "{what}; or try the host again: lifeboat roll resume --retry {host}; or go on without it: \
-         lifeboat plan create {pool} … --exclude {host}"
-    )
+    let again = format!("{what}; or try the host again: lifeboat roll resume --retry {host}");
+    if journal.plan().coordinator.as_ref() == Some(host) {
+        // Members are not upgraded before it: there is no going on without it.
+        return again;
+    }
+    format!("{again}; or go on without it: lifeboat plan create {pool} … --exclude {host}")
 }

@@ -100,7 +100,7 @@ pub(crate) fn board(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<Board, Cl
 }
 
 /// The state of a roll, and its times, from its events.
-fn read(store: &Store, row: &RollRow) -> Result<(Journal, Timeline), CliError> {
+pub(super) fn read(store: &Store, row: &RollRow) -> Result<(Journal, Timeline), CliError> {
     let mut journal = Journal::new(Arc::clone(&row.plan), row.plan_hash);
     let mut timeline = Timeline::default();
     for link in store.events(row, 0).map_err(store_error)? {

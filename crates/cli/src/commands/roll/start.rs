@@ -6,7 +6,9 @@ use lifeboat_executor::Executor;
 use lifeboat_model::{Plan, RollId};
 
 use super::drive::{board_path, drive, options};
-use super::{executor_error, open_store};
+use lifeboat_store::{RollState, Store};
+
+use super::{executor_error, open_store, store_error};
 use crate::args::StartArgs;
 use crate::drivers;
 use crate::error::{CliError, Kind};
@@ -36,6 +38,7 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
     confirm(ctx, &stored.plan, &format!("carry out plan {}", stored.hash.short()))?;
     let mut driver = drivers::open(&pool, &dir, Some(&source))?;
     let mut store = open_store(ctx)?;
+    nothing_left_off(&store, &stored.plan)?;
     let id = new_roll_id()?;
     let context = serde_json::to_string(&source)
         .map_err(|cause| CliError::new(Kind::Bug, "writing the source of a plan").because(cause))?;
@@ -49,6 +52,22 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
         executor.order(&verb, "roll start --retry").map_err(executor_error)?;
     }
     drive(ctx, &mut executor, view, &[])
+}
+
+/// A new roll takes the place of one that stopped; what that one left switched off must not be forgotten.
+fn nothing_left_off(store: &Store, plan: &Plan) -> Result<(), CliError> {
+    let rolls = store.rolls().map_err(store_error)?;
+    let stopped = rolls.iter().find(|row| row.pool == plan.pool && row.state == RollState::Stopped);
+    let Some(row) = stopped else { return Ok(()) };
+    let off = super::suspended(store, row)?;
+    if off.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::new(
+        Kind::Conflict,
+        format!("roll {} left something switched off: {}", row.id, off.join("; ")),
+    )
+    .remedy(format!("restore it first: lifeboat roll abort {}", row.id)))
 }
 
 /// The view that fits this output, publishing the roll's board.
