@@ -60,6 +60,9 @@ pub(crate) struct PoolFile {
     /// A simulated pool's time runs so many times as fast as ours; 0: without waiting.
     #[serde(default = "default_speed")]
     pub(crate) speed: u32,
+    /// Made with the pool: another pool of the same name has another one.
+    #[serde(default)]
+    pub(crate) id: String,
 }
 
 fn default_speed() -> u32 {
@@ -77,6 +80,9 @@ pub(crate) struct PlanSource {
     pub(crate) bundle: PathBuf,
     /// Public keys that are trusted, as in a key file.
     pub(crate) trust: String,
+    /// The pool that the plan is for, as its file names itself.
+    #[serde(default)]
+    pub(crate) pool_id: String,
 }
 
 /// A plan as it lies in the state directory.
@@ -187,7 +193,12 @@ impl StateDir {
     ) -> Result<PathBuf, CliError> {
         let home = self.pool_dir(name);
         Self::make_dir(&home)?;
-        let file = PoolFile { schema: POOL_SCHEMA, name: name.clone(), driver, dir: dir.to_owned(), speed };
+        let mut random = [0_u8; 8];
+        getrandom::fill(&mut random)
+            .map_err(|error| CliError::new(Kind::Failed, format!("random bytes from the kernel: {error}")))?;
+        let id = format!("{:016x}", u64::from_be_bytes(random));
+        let file =
+            PoolFile { schema: POOL_SCHEMA, name: name.clone(), driver, dir: dir.to_owned(), speed, id };
         let text = toml::to_string(&file)
             .map_err(|cause| CliError::new(Kind::Bug, "writing a pool file as TOML").because(cause))?;
         let path = home.join("pool.toml");
@@ -246,6 +257,18 @@ impl StateDir {
                 .because(cause)
                 .remedy("make the plan again: lifeboat plan create")
         })
+    }
+}
+
+impl PlanSource {
+    /// Refuses to act on a pool that only has the name of the one that was planned for.
+    pub(crate) fn check_pool(&self, pool: &PoolFile) -> Result<(), CliError> {
+        if self.pool_id.is_empty() || pool.id.is_empty() || self.pool_id == pool.id {
+            return Ok(());
+        }
+        let what =
+            format!("this is for a pool {} that was made before the one that has the name now", pool.name);
+        Err(CliError::new(Kind::Conflict, what).remedy("make a new plan: lifeboat plan create"))
     }
 }
 

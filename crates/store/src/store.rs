@@ -34,12 +34,37 @@ impl Store {
         let wrong = |source| sort(path, "open", source);
         let db = Connection::open(path).map_err(wrong)?;
         db.busy_timeout(Duration::from_secs(10)).map_err(wrong)?;
-        db.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
-        db.pragma_update(None, "synchronous", "FULL").map_err(wrong)?;
-        db.pragma_update(None, "foreign_keys", "ON").map_err(wrong)?;
         let mut store = Self { path: path.to_owned(), db };
+        // Looked at before anything is set: a file of something else is left as it is.
+        store.known()?;
+        store.db.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
+        store.db.pragma_update(None, "synchronous", "FULL").map_err(wrong)?;
+        store.db.pragma_update(None, "foreign_keys", "ON").map_err(wrong)?;
         store.prepare()?;
         Ok(store)
+    }
+
+    /// Whether the file is new, or a journal of a form that is known.
+    fn known(&self) -> Result<(), StoreError> {
+        let wrong = |source| self.sql("read the form", source);
+        let found: u32 = self.db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(wrong)?;
+        if found > FORM {
+            return Err(StoreError::Newer { path: self.path.clone(), found, known: FORM });
+        }
+        let sql = "SELECT count(*) FROM sqlite_schema";
+        let tables: u32 = self.db.query_row(sql, [], |row| row.get(0)).map_err(wrong)?;
+        if found == 0 && tables > 0 {
+            let reason = "it is a database of something else".to_owned();
+            return Err(StoreError::Damaged { path: self.path.clone(), reason });
+        }
+        Ok(())
+    }
+
+    /// Looks at every page, before a roll is entrusted to the file.
+    fn whole(&self) -> Result<(), StoreError> {
+        let wrong = |source| self.sql("check the pages", source);
+        let said: String = self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(wrong)?;
+        if said == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: self.path.clone(), reason: said }) }
     }
 
     fn prepare(&mut self) -> Result<(), StoreError> {
@@ -48,17 +73,7 @@ impl Store {
         let change =
             self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(wrong)?;
         let found: u32 = change.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(wrong)?;
-        if found > FORM {
-            return Err(StoreError::Newer { path: self.path.clone(), found, known: FORM });
-        }
         if found == 0 {
-            let tables: u32 = change
-                .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-                .map_err(wrong)?;
-            if tables > 0 {
-                let reason = "it is a database of something else".to_owned();
-                return Err(StoreError::Damaged { path: self.path.clone(), reason });
-            }
             change.execute_batch(TABLES).map_err(wrong)?;
             change.pragma_update(None, "user_version", FORM).map_err(wrong)?;
         }
@@ -100,6 +115,7 @@ impl Store {
         context: &str,
         created: Timestamp,
     ) -> Result<(), StoreError> {
+        self.whole()?;
         let text = serde_json::to_string(plan).map_err(|error| StoreError::Damaged {
             path: self.path.clone(),
             reason: format!("the plan has no JSON form: {error}"),
@@ -117,6 +133,16 @@ impl Store {
             change.commit()
         });
         done.map_err(|source| self.active_or(&plan.pool, "make a roll", source))
+    }
+
+    /// Ends a roll whose journal cannot be read, without looking at it. What it left in the pool stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub fn give_up(&self, roll: &RollRow) -> Result<(), StoreError> {
+        let sql = "UPDATE roll SET state = 'ended' WHERE id = ?1";
+        let done = self.db.execute(sql, [roll.id.as_str()]);
+        done.map(drop).map_err(|source| self.sql("give a roll up", source))
     }
 
     /// All rolls, newest first.

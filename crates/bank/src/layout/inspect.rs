@@ -9,7 +9,8 @@ use crate::gpt::{SECTOR, read_table};
 /// What was found on a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiskContent {
-    /// No table, no known file system, and nothing but zeros in the first and the last MiB.
+    /// No table, no known file system, and nothing but zeros in the first and the last MiB and wherever it was looked
+    /// between them: around every MiB of a disk up to 32 GiB, spread evenly over a larger one.
     Empty,
     /// A boot disk of ours.
     Ours(Box<Layout>),
@@ -22,6 +23,12 @@ pub enum DiskContent {
 
 /// Bytes looked at on either end.
 const LOOK: u64 = 1 << 20;
+/// Places looked at between the ends, at the most.
+const PLACES: u64 = 1 << 15;
+/// Bytes looked at before and behind each place: partitions begin at whole MiB, and our records lie before one.
+const AROUND: usize = 4096;
+/// First bytes of a bank record.
+const RECORD: &[u8] = b"LFBTREC1";
 
 /// Marks of file systems and containers: byte offset, bytes, name. From the headers of the Linux kernel and the
 /// pages of their makers, as `file` and `blkid` know them.
@@ -75,6 +82,17 @@ pub fn inspect(disk: &dyn ReadAt) -> std::io::Result<DiskContent> {
     if le_u32(&front, 4096) == Some(0xa92b_4efc) {
         what.push("a member of a Linux RAID".to_owned());
     }
+    let (records, data) = between(disk)?;
+    if let Some(at) = records.first() {
+        what.push(format!(
+            "a bank record at byte {at}: this is a disk of Lifeboat whose partition table is lost; its banks are still there"
+        ));
+    }
+    if what.is_empty()
+        && let Some(at) = data
+    {
+        what.push(format!("data of an unknown kind, around byte {at}"));
+    }
     if what.is_empty() {
         let back_start = size - back.len() as u64;
         let first =
@@ -84,6 +102,27 @@ pub fn inspect(disk: &dyn ReadAt) -> std::io::Result<DiskContent> {
         }
     }
     Ok(if what.is_empty() { DiskContent::Empty } else { DiskContent::Foreign { what } })
+}
+
+/// Looks around whole MiB between the ends: where bank records lie, and the first place that is not all zeros.
+fn between(disk: &dyn ReadAt) -> std::io::Result<(Vec<u64>, Option<u64>)> {
+    let mib = disk.size() / LOOK;
+    let stride = mib.div_ceil(PLACES).max(1);
+    let (mut records, mut data) = (Vec::new(), None);
+    let mut window = [0_u8; 2 * AROUND];
+    let mut place = 1;
+    while place < mib {
+        let start = place * LOOK - AROUND as u64;
+        disk.read_at(start, &mut window)?;
+        if window.starts_with(RECORD) {
+            records.push(start);
+        }
+        if data.is_none() && window.iter().any(|&byte| byte != 0) {
+            data = Some(place * LOOK);
+        }
+        place += stride;
+    }
+    Ok((records, data))
 }
 
 fn tail_is_gpt(back: &[u8]) -> bool {

@@ -125,3 +125,24 @@ fn partitioning_anew_leaves_no_record_and_no_boot_sector_of_the_old_layout() {
     assert_eq!(record, lifeboat_bank::record::BankRecord::empty());
     assert_eq!(findings[0].code, "nothing-installed");
 }
+
+#[test]
+fn a_disk_whose_table_is_lost_is_not_called_empty() {
+    let (mut disk, _) = provisioned();
+    let end = disk.len();
+    disk[..34 * 512].fill(0);
+    disk[end - 33 * 512..].fill(0);
+    let DiskContent::Foreign { what } = inspect(&disk).unwrap() else { panic!("it was called empty") };
+    assert!(
+        what.iter().any(|line| line.contains("bank record") && line.contains("table is lost")),
+        "{what:?}"
+    );
+}
+
+#[test]
+fn data_in_the_middle_of_a_disk_is_found() {
+    let mut disk = vec![0_u8; 48 << 20];
+    disk[(20 << 20) + 1080..][..2].copy_from_slice(&[0x53, 0xef]);
+    let DiskContent::Foreign { what } = inspect(&disk).unwrap() else { panic!("it was called empty") };
+    assert!(what[0].contains("data of an unknown kind"), "{what:?}");
+}

@@ -48,7 +48,13 @@ Examples:
 Examples:
   lifeboat roll abort
   lifeboat roll abort roll-7 --yes")]
-    Abort(RollRef),
+    Abort {
+        #[command(flatten)]
+        roll: RollRef,
+        /// End a roll whose journal cannot be read; nothing is undone or restored
+        #[arg(long)]
+        give_up: bool,
+    },
     /// Show where every host stands, and what is waited for since when
     #[command(after_help = "\
 Examples:

@@ -47,6 +47,13 @@ pub(crate) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
         arch: "x86_64".to_owned(),
         cmdline: cmdline(&args.dir)?,
     };
+    let real = |path: &Path| path.canonicalize().ok();
+    if let Some(part) =
+        parts.iter().find(|part| real(&args.out).is_some_and(|out| real(&part.path) == Some(out)))
+    {
+        return Err(CliError::usage(format!("{} is the {} of this release", args.out.display(), part.slot))
+            .remedy("write the bundle to another file"));
+    }
     if ctx.dry_run {
         for part in &parts {
             ctx.out.say(&format!("{:<8} {:>10}  {}", part.slot, show_size(part.len), part.path.display()));

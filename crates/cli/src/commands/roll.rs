@@ -27,7 +27,7 @@ pub(crate) fn run(ctx: &Ctx, cmd: &RollCmd) -> Result<(), CliError> {
         RollCmd::Watch(roll) => show::watch(ctx, roll),
         RollCmd::Pause(roll) => control::pause(ctx, roll),
         RollCmd::Resume { roll, retry, skip } => control::resume(ctx, roll, retry, skip),
-        RollCmd::Abort(roll) => control::abort(ctx, roll),
+        RollCmd::Abort { roll, give_up } => control::abort(ctx, roll, *give_up),
         RollCmd::Status(roll) => show::status(ctx, roll),
         RollCmd::Log(roll) => show::log(ctx, roll),
         RollCmd::List => show::list(ctx),
@@ -56,15 +56,17 @@ fn find(store: &Store, wanted: &RollRef) -> Result<RollRow, CliError> {
     store.roll(&id).map_err(store_error)
 }
 
+/// What can be done about a roll that cannot be read.
+const UNREADABLE: &str = "keep a copy of the file; end the roll without its journal: lifeboat roll abort --give-up; \
+                          then look at the pool's features and hosts, and make a new plan";
+
 /// A journal that cannot do what was asked.
 pub(crate) fn store_error(cause: StoreError) -> CliError {
     let (kind, remedy) = match &cause {
         StoreError::Active { .. } => (Kind::Conflict, None),
         StoreError::Held { .. } => (Kind::Conflict, Some("wait for it, or look on: lifeboat roll watch")),
         StoreError::NoRoll { .. } => (Kind::NotFound, Some("see: lifeboat roll list")),
-        StoreError::Chain { .. } => {
-            (Kind::Verification, Some("keep the file; make a new plan to go on from the world"))
-        }
+        StoreError::Chain { .. } => (Kind::Verification, Some(UNREADABLE)),
         StoreError::Damaged { .. } | StoreError::Newer { .. } => (Kind::Failed, None),
         StoreError::File { .. } | StoreError::Sql { .. } => {
             (Kind::Failed, Some("look at the disk and the rights of the state directory: lifeboat env"))
@@ -102,7 +104,7 @@ pub(crate) fn executor_error(cause: ExecutorError) -> CliError {
         cause @ ExecutorError::Fold { .. } => {
             CliError::new(Kind::Verification, "the journal contradicts itself")
                 .because(cause)
-                .remedy("keep the file; make a new plan to go on from the world")
+                .remedy(UNREADABLE)
         }
         cause @ ExecutorError::Restless { .. } => {
             CliError::new(Kind::Bug, "the roll does not settle").because(cause)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lifeboat_executor::{Observer, Snapshot};
 use lifeboat_model::Event;
 
-use super::{Board, Timeline, render, tell};
+use super::{Board, EventLine, Timeline, render, tell};
 use crate::output::{Out, with_schema};
 
 /// How a running roll is shown.
@@ -114,7 +114,7 @@ impl LiveView {
                 let gone = event.at.since(self.started.unwrap_or(event.at));
                 format!("{gone:>7}  {line}\n")
             }
-            Style::Jsonl => match with_schema("event", event, false) {
+            Style::Jsonl => match with_schema("event", &EventLine::of(event), false) {
                 Ok(text) => text,
                 Err(_) => return,
             },

@@ -11,6 +11,6 @@ mod timeline;
 
 pub(crate) use board::{Board, HostLine};
 pub(crate) use live::{LiveView, Style};
-pub(crate) use tell::tell;
+pub(crate) use tell::{EventLine, tell};
 pub(crate) use text::render;
 pub(crate) use timeline::Timeline;

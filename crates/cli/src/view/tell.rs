@@ -2,6 +2,27 @@
 
 use lifeboat_model::{Event, EventKind, OperatorVerb, Outcome, Phase, RollEnd};
 
+/// An event as programs read it.
+#[derive(serde::Serialize)]
+pub(crate) struct EventLine<'e> {
+    form: u32,
+    seq: u64,
+    fence: u64,
+    at: lifeboat_model::Timestamp,
+    what: &'e EventKind,
+}
+
+impl<'e> EventLine<'e> {
+    pub(crate) fn of(event: &'e Event) -> Self {
+        Self { form: event.schema, seq: event.seq, fence: event.fence, at: event.at, what: &event.what }
+    }
+
+    /// Its position, by which it is named.
+    pub(crate) fn name(&self) -> String {
+        self.seq.to_string()
+    }
+}
+
 /// A line for people; `None` for events that only the journal needs unless `all`.
 pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
     match &event.what {

@@ -9,5 +9,6 @@ mod help;
 mod lab;
 mod plan;
 mod release;
+mod rescue;
 mod sigkill;
 mod state;

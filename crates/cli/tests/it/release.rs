@@ -107,3 +107,15 @@ fn a_release_with_missing_or_wrong_parts_is_not_built() {
     assert!(!scratch.path("x.lfb").exists());
     build("r1", "1", &["--expires", "2999-01-01"]).done();
 }
+
+#[test]
+fn a_bundle_is_not_written_over_a_part_of_its_release() {
+    let scratch = Scratch::new();
+    scratch.key("k");
+    scratch.release(1);
+    let before = scratch.read("r1/root.img");
+    let words = ["release", "build", "r1", "--out", "r1/root.img", "--name", "box", "--version", "1.0"];
+    let refused = scratch.run(&[words.as_slice(), &["--serial", "1", "--key", "k"]].concat());
+    refused.refused(2, &["root.img", "root"]);
+    assert_eq!(scratch.read("r1/root.img"), before);
+}

@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-struct Play {
-    dir: tempfile::TempDir,
+pub(crate) struct Play {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Play {
     /// A simulated pool with real disk images, whose time passes as fast as it can.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // In memory if possible: what dies here is the process, not the power.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let play = Self { dir };
@@ -23,13 +23,13 @@ impl Play {
         play
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command.arg("--state-dir").arg(self.dir.path()).args(args).stdin(Stdio::null());
         command
     }
 
-    fn done(&self, args: &[&str]) -> String {
+    pub(crate) fn done(&self, args: &[&str]) -> String {
         let output = self.command(args).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{args:?}: {text}");
@@ -41,7 +41,7 @@ impl Play {
     }
 
     /// Plans a release and gives the plan's hash.
-    fn plan(&self, release: &str) -> String {
+    pub(crate) fn plan(&self, release: &str) -> String {
         let file = |name: &str| self.releases().join(name).display().to_string();
         let (bundle, key) = (file(release), file("maker.key.pub"));
         self.done(&["plan", "create", "play", "--release", &bundle, "--trust", &key, "-o", "name"])
@@ -50,7 +50,7 @@ impl Play {
     }
 
     /// Runs a command and kills it after so many lines; `None` if it ended before.
-    fn kill_after(&self, args: &[&str], lines: usize) -> Option<()> {
+    pub(crate) fn kill_after(&self, args: &[&str], lines: usize) -> Option<()> {
         let mut child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let reader = BufReader::new(child.stdout.take().unwrap());
         let seen = reader.lines().take(lines).count();

@@ -182,7 +182,9 @@ fn a_file_that_is_no_journal_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let path = dir.path().join("other.db");
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE cats (name TEXT)").unwrap();
+    let before = std::fs::read(&path).unwrap();
     assert!(matches!(Store::open(&path), Err(StoreError::Damaged { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
     let path = dir.path().join("newer.db");
     rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     assert!(matches!(Store::open(&path), Err(StoreError::Newer { found: 99, .. })));

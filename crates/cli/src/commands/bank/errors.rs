@@ -45,7 +45,7 @@ fn with_remedy(kind: Kind, cause: &impl std::fmt::Display) -> CliError {
 pub(super) fn disk_error(path: &Path, cause: DiskError) -> CliError {
     let remedy = match &cause {
         DiskError::Layout { source: LayoutError::NotOurs { .. } | LayoutError::Table { .. } } => {
-            "name the right disk, or make it one: lifeboat bank init DISK"
+            "name the right disk; a new disk is made one by: lifeboat bank init DISK (it says what it finds there first)"
         }
         DiskError::Layout { source: LayoutError::BadPartition { .. } } => {
             "mend the partition table by hand (sgdisk --print shows it); nothing was written"

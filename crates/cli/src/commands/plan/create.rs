@@ -26,7 +26,8 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
     verify_to_end(&args.release, &bundle)?;
     let bundle_path =
         args.release.canonicalize().map_err(|source| file_error("looking at", &args.release, source))?;
-    let source = PlanSource { schema: 1, bundle: bundle_path, trust: trust.to_text() };
+    let (bundle_at, pool_id) = (bundle_path, file.id.clone());
+    let source = PlanSource { schema: 1, bundle: bundle_at, trust: trust.to_text(), pool_id };
 
     let mut driver = drivers::open(&file, &dir, None)?;
     let world = driver.observe().map_err(|cause| drivers::driver_error(&file, cause))?;

@@ -5,7 +5,7 @@ use lifeboat_model::{HostId, OperatorVerb, Timestamp};
 use lifeboat_store::{RollRow, RollState, Store};
 
 use super::drive::{drive, options};
-use super::start::live;
+use super::start::{check_release, live};
 use super::{executor_error, find, open_store, store_error};
 use crate::args::RollRef;
 use crate::drivers;
@@ -62,10 +62,13 @@ pub(super) fn resume(ctx: &Ctx, roll: &RollRef, retry: &[HostId], skip: &[HostId
     take_up(ctx, store, &row, &verbs)
 }
 
-pub(super) fn abort(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
+pub(super) fn abort(ctx: &Ctx, roll: &RollRef, give_up: bool) -> Result<(), CliError> {
     let store = open_store(ctx)?;
     let row = find(&store, roll)?;
     not_ended(&row)?;
+    if give_up {
+        return forget(ctx, &store, &row);
+    }
     if ctx.dry_run {
         return ctx.out.text(&format!("would abort roll {} of pool {}\n", row.id, row.pool));
     }
@@ -81,6 +84,24 @@ pub(super) fn abort(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
     }
 }
 
+/// Ends a roll whose journal cannot be read. Says what is to be looked at by hand.
+fn forget(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<(), CliError> {
+    if ctx.dry_run {
+        return ctx.out.text(&format!("would give roll {} of pool {} up\n", row.id, row.pool));
+    }
+    let holder = super::drive::holder();
+    let _lease = store.lease(&row.pool, holder).map_err(store_error)?;
+    store.give_up(row).map_err(store_error)?;
+    let names: Vec<String> = row.plan.suspends.iter().map(ToString::to_string).collect();
+    let features = if names.is_empty() { "no feature".to_owned() } else { names.join(", ") };
+    ctx.out.say(&format!(
+        "roll {} is given up; nothing was restored. Look at the pool: it was to suspend {features}, and hosts may be in \
+         maintenance (lifeboat pool show {})",
+        row.id, row.pool
+    ));
+    Ok(())
+}
+
 /// Becomes the controller of a roll that has none.
 fn take_up(ctx: &Ctx, mut store: Store, row: &RollRow, verbs: &[OperatorVerb]) -> Result<(), CliError> {
     let source: PlanSource = serde_json::from_str(&row.context).map_err(|cause| {
@@ -89,6 +110,8 @@ fn take_up(ctx: &Ctx, mut store: Store, row: &RollRow, verbs: &[OperatorVerb]) -
             .remedy("make a new plan: lifeboat plan create")
     })?;
     let (pool, dir) = ctx.state.pool(row.pool.as_str())?;
+    source.check_pool(&pool)?;
+    check_release(&source, &row.plan)?;
     let mut driver = drivers::open(&pool, &dir, Some(&source))?;
     let before: Vec<_> =
         store.events(row, 0).map_err(store_error)?.into_iter().map(|link| link.event).collect();

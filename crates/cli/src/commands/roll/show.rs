@@ -17,7 +17,7 @@ use crate::drivers;
 use crate::error::{CliError, Kind};
 use crate::output::{Cell, Out, Paint, Table, with_schema};
 use crate::run::Ctx;
-use crate::view::{Board, LiveView, Style, Timeline, render, tell};
+use crate::view::{Board, EventLine, LiveView, Style, Timeline, render, tell};
 
 /// Time between two looks at the journal.
 const LOOK: Duration = Duration::from_millis(250);
@@ -35,7 +35,7 @@ pub(super) fn watch(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
             seen = link.event.seq;
             let begun = *begun.get_or_insert(link.event.at);
             match style {
-                Style::Jsonl => ctx.out.text(&with_schema("event", &link.event, false)?)?,
+                Style::Jsonl => ctx.out.text(&with_schema("event", &EventLine::of(&link.event), false)?)?,
                 Style::Lines => {
                     if let Some(line) = tell(&link.event, ctx.verbose > 0) {
                         ctx.out.text(&format!("{:>7}  {line}\n", link.event.at.since(begun).to_string()))?;
@@ -133,23 +133,18 @@ pub(super) fn log(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
     let row = find(&store, roll)?;
     let links = store.events(&row, 0).map_err(store_error)?;
     let events: Vec<&Event> = links.iter().map(|link| &link.event).collect();
-    ctx.out.list(
-        "event",
-        &events,
-        |event| event.seq.to_string(),
-        || {
-            let mut table = Table::new().number("SEQ").column("TIME").flexible("WHAT");
-            for event in &events {
-                if let Some(line) = tell(event, true) {
-                    table.row([event.seq.to_string(), clock(event.at.0), line]);
-                }
+    let lines: Vec<EventLine<'_>> = events.iter().map(|event| EventLine::of(event)).collect();
+    ctx.out.list("event", &lines, EventLine::name, || {
+        let mut table = Table::new().number("SEQ").column("TIME").flexible("WHAT");
+        for event in &events {
+            if let Some(line) = tell(event, true) {
+                table.row([event.seq.to_string(), clock(event.at.0), line]);
             }
-            let chain = links
-                .last()
-                .map_or_else(String::new, |last| format!("\nchain whole to {}\n", last.hash.short()));
-            format!("{}{chain}", table.render(Out::width(), ctx.out.colour))
-        },
-    )
+        }
+        let chain =
+            links.last().map_or_else(String::new, |last| format!("\nchain whole to {}\n", last.hash.short()));
+        format!("{}{chain}", table.render(Out::width(), ctx.out.colour))
+    })
 }
 
 #[derive(Serialize)]

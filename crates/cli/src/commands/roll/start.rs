@@ -13,7 +13,7 @@ use crate::args::StartArgs;
 use crate::drivers;
 use crate::error::{CliError, Kind};
 use crate::run::Ctx;
-use crate::state::StateDir;
+use crate::state::{PlanSource, StateDir};
 use crate::view::{LiveView, Style};
 
 pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
@@ -27,6 +27,11 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
             return Err(CliError::new(Kind::NotFound, format!("the plan has no step for host {host}"))
                 .remedy("see: lifeboat plan show"));
         }
+    }
+    source.check_pool(&pool)?;
+    check_release(&source, &stored.plan)?;
+    if ctx.state.database().exists() {
+        not_rolling(&open_store(ctx)?, &stored.plan)?;
     }
     if ctx.dry_run {
         return ctx.out.text(&format!(
@@ -52,6 +57,32 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
         executor.order(&verb, "roll start --retry").map_err(executor_error)?;
     }
     drive(ctx, &mut executor, view, &[])
+}
+
+/// The bundle must be the release that was planned, whatever lies at its path now.
+pub(super) fn check_release(source: &PlanSource, plan: &Plan) -> Result<(), CliError> {
+    let trust = lifeboat_bundle::TrustStore::parse(&source.trust)
+        .map_err(|cause| CliError::new(Kind::Failed, "the trusted keys of the plan").because(cause))?;
+    let rules = lifeboat_bundle::Rules::at(crate::commands::release::now());
+    let bundle = crate::commands::release::open_bundle(&source.bundle, &trust, &rules)?;
+    if bundle.release().digest == plan.target.digest {
+        return Ok(());
+    }
+    let what =
+        format!("{} holds {}, not the planned {}", source.bundle.display(), bundle.release(), plan.target);
+    Err(CliError::new(Kind::Verification, what).remedy("put the planned bundle back, or make a new plan"))
+}
+
+fn not_rolling(store: &Store, plan: &Plan) -> Result<(), CliError> {
+    let rolls = store.rolls().map_err(store_error)?;
+    let Some(row) = rolls.iter().find(|row| row.pool == plan.pool && row.state == RollState::Active) else {
+        return Ok(());
+    };
+    let (how, remedy) = match store.holder(&row.pool) {
+        Some(holder) => (format!("is being carried out by {}", holder.name), "look on: lifeboat roll watch"),
+        None => ("was interrupted".to_owned(), "take it up: lifeboat roll resume"),
+    };
+    Err(CliError::new(Kind::Conflict, format!("roll {} of pool {} {how}", row.id, row.pool)).remedy(remedy))
 }
 
 /// A new roll takes the place of one that stopped; what that one left switched off must not be forgotten.
