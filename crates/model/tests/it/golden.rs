@@ -96,6 +96,9 @@ fn events() -> Vec<Event> {
         RollEnd::Aborted,
     ];
     kinds.extend(ends.into_iter().map(|end| EventKind::RollEnded { end }));
+    // Kinds that came later stand at the end: the lines above are never changed.
+    kinds.push(EventKind::CoordinatorLost { host: host("h1") });
+    kinds.push(EventKind::CoordinatorBack { host: host("h1") });
     let event =
         |(at, what)| Event { schema: EVENT_SCHEMA, seq: at + 1, fence: 7, at: Timestamp(1_000 + at), what };
     (0_u64..).zip(kinds).map(event).collect()
