@@ -62,6 +62,8 @@ impl std::fmt::Debug for Executor<'_> {
 
 /// A roll that is decided over more often than this without coming to rest has a fault.
 const RESTLESS: usize = 100_000;
+/// An older look at the pool is no ground for a reboot.
+const FRESH: Millis = Millis::from_secs(5);
 /// After so many rounds every host in flight is looked at, whatever was heard.
 const FULL_LOOK: u64 = 64;
 
@@ -224,7 +226,7 @@ impl<'a> Executor<'a> {
 
     /// Decides until there is nothing to do but wait; looks at every host in flight first if asked to.
     fn settle(&mut self, everything: bool, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
-        let mut everything = everything;
+        let (mut everything, mut looked) = (everything, false);
         for _ in 0..RESTLESS {
             let touched = self.journal.take_touched();
             let scope = if everything { Scope::All } else { Scope::Steps(&touched) };
@@ -232,6 +234,16 @@ impl<'a> Executor<'a> {
             let actions = decide(&self.world, &self.journal, &self.row.plan.policy, scope, now);
             if actions.is_empty() {
                 return Ok(());
+            }
+            // A host is rebooted on what is seen now, not on what was heard some time ago.
+            let reboots =
+                |action: &Action| matches!(action, Action::Perform { effect: Effect::RebootInto { .. }, .. });
+            if !looked && actions.iter().any(reboots) && now.since(self.observed) > FRESH {
+                self.look()?;
+                // Once: the clock of a simulated pool may run faster than it can be looked at.
+                looked = true;
+                everything = true;
+                continue;
             }
             everything = false;
             self.act(actions, observer)?;
@@ -269,13 +281,19 @@ impl<'a> Executor<'a> {
         self.may_go_on(observer, StepPoint::AfterEffect)
     }
 
+    /// Reads the whole pool afresh.
+    fn look(&mut self) -> Result<(), ExecutorError> {
+        self.world = self.driver.observe()?;
+        self.observed = self.driver.now();
+        Ok(())
+    }
+
     /// Waits for news and takes them over; says whether all hosts are to be looked at, because there were none or
     /// because the whole pool was read afresh.
     fn listen(&mut self, observer: &mut dyn Observer) -> Result<bool, ExecutorError> {
         let mut quiet = false;
         if self.driver.now().since(self.observed) >= self.options.observe_every {
-            self.world = self.driver.observe()?;
-            self.observed = self.driver.now();
+            self.look()?;
             quiet = true;
         }
         let news = self.driver.poll(self.options.wait)?;
