@@ -16,6 +16,7 @@ use lifeboat_model::io::{ReadAt, WriteAt};
 use rustix::fs::{Advice, FallocateFlags, OFlags};
 
 use crate::busy::{SystemRoots, Use, uses_of, uses_within};
+use crate::lock::lock_patiently;
 
 /// Zeros are written in pieces of this many bytes where the file system cannot reserve space.
 const PIECE: usize = 1 << 20;
@@ -222,7 +223,7 @@ impl BlockFile {
     }
 
     fn lock(&self) -> Result<(), DeviceError> {
-        self.file.try_lock().map_err(|error| match error {
+        lock_patiently(&self.file).map_err(|error| match error {
             TryLockError::WouldBlock => DeviceError::Locked { path: self.path.clone() },
             TryLockError::Error(source) => io_error("lock", &self.path)(source),
         })

@@ -7,9 +7,11 @@ mod block;
 mod busy;
 mod efivarfs;
 mod ioctl;
+mod lock;
 mod watchdog;
 
 pub use block::{BlockFile, DeviceError, Force, WriteScope};
 pub use busy::{SystemRoots, Use, uses_of, uses_within};
 pub use efivarfs::{EFIVARFS, EfivarFs};
+pub use lock::lock_patiently;
 pub use watchdog::{Watchdog, WatchdogError};

@@ -47,7 +47,7 @@ impl Lease {
             .truncate(false)
             .open(&path)
             .map_err(failed("open lease"))?;
-        if let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if let Err(errno) = lock(&file) {
             if errno == rustix::io::Errno::WOULDBLOCK {
                 let other = read(&mut file);
                 return Err(StoreError::Held { pool: pool.clone(), holder: other.name, since: other.since });
@@ -70,6 +70,18 @@ impl Lease {
             Err(_) => Some(read(&mut file)),
         }
     }
+}
+
+/// A lock may look held for a moment: while somebody looks who has it, and while a process is being started. So it is
+/// tried for half a second.
+fn lock(file: &File) -> rustix::io::Result<()> {
+    for _ in 0..20 {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(std::time::Duration::from_millis(25)),
+            other => return other,
+        }
+    }
+    flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
 fn path(journal: &Path, pool: &PoolName) -> PathBuf {

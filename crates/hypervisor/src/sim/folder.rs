@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use lifeboat_bundle::{Rules, TrustStore, verify_all};
+use lifeboat_device::lock_patiently;
 use lifeboat_model::{HostId, ReleaseRef, Timestamp};
 
 use super::banks::{HostBanks, Refusal};
@@ -208,7 +209,7 @@ fn take_lock(dir: &Path) -> Result<File, DriverError> {
     let path = dir.join(LOCK);
     let lock = File::options().create(true).truncate(false).write(true).open(&path);
     let lock = lock.map_err(file("opening", &path))?;
-    lock.try_lock().map_err(|error| DriverError::Unreachable {
+    lock_patiently(&lock).map_err(|error| DriverError::Unreachable {
         doing: format!("opening the simulated pool in {}", dir.display()),
         reason: format!("its lock cannot be taken ({error})"),
         remedy: "wait until the other controller has ended".to_owned(),
