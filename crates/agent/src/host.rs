@@ -14,6 +14,7 @@ use lifeboat_bank::ops::BootControl;
 use lifeboat_bank::record::{BankRecord, read_record};
 use lifeboat_device::{BlockFile, DeviceError, EfivarFs, SystemRoots, WriteScope};
 use lifeboat_model::agent::{AgentStatus, BankReport};
+pub(crate) use lifeboat_model::chain;
 use lifeboat_model::{Bank, Mib, Millis};
 use thiserror::Error;
 
@@ -253,16 +254,4 @@ fn report(record: &BankRecord, bank: Bank) -> BankReport {
         updated: entry.updated,
         note: entry.note.clone(),
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

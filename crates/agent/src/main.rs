@@ -1,5 +1,6 @@
 //! `lifeboat-agent`: the program on Linux hosts.
 
+use lifeboat_model::chain;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -85,17 +86,6 @@ fn run_or_rescue() -> Fallible {
             Err(error)
         }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// How often the agent was started in this boot, this start included. A file that cannot be kept counts nothing.

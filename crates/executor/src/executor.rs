@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lifeboat_hypervisor::{DriverEvent, Hypervisor};
 use lifeboat_model::{
-    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, Millis, OperatorVerb, Plan, Progress, RollEnd, RollId,
-    Sha256Hex, Timestamp, World,
+    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, GuestId, Millis, OperatorVerb, Plan, Progress,
+    RollEnd, RollId, Sha256Hex, Timestamp, World,
 };
 use lifeboat_roll::{Action, Journal, Scope, Status, decide};
 use lifeboat_store::{Holder, Lease, RollRow, Store, Tail};
@@ -314,18 +314,12 @@ impl<'a> Executor<'a> {
                     self.world.set_host(*host);
                 }
                 DriverEvent::Guest(guest) => {
-                    if let Some(before) = self.world.guest(&guest.id) {
-                        let host = before.host.clone();
-                        self.journal.touch(&host);
-                    }
+                    self.touch_host_of(&guest.id);
                     self.journal.touch(&guest.host);
                     self.world.set_guest(guest).map_err(lifeboat_hypervisor::DriverError::World)?;
                 }
                 DriverEvent::GuestGone(guest) => {
-                    if let Some(before) = self.world.guest(&guest) {
-                        let host = before.host.clone();
-                        self.journal.touch(&host);
-                    }
+                    self.touch_host_of(&guest);
                     self.world.remove_guest(&guest);
                 }
                 DriverEvent::Feature(feature) => self.world.set_feature(feature),
@@ -336,6 +330,13 @@ impl<'a> Executor<'a> {
         }
         self.append(&outcomes, None, observer)?;
         Ok(quiet)
+    }
+
+    /// The host that a guest was on so far is to be looked at.
+    fn touch_host_of(&mut self, guest: &GuestId) {
+        if let Some(before) = self.world.guest(guest) {
+            self.journal.touch(&before.host);
+        }
     }
 
     fn append(

@@ -6,6 +6,7 @@
 
 pub mod agent;
 mod bank;
+mod chain;
 mod effect;
 mod event;
 mod feature;
@@ -21,6 +22,7 @@ mod unit;
 mod world;
 
 pub use bank::{Bank, BankState};
+pub use chain::chain;
 pub use effect::{Effect, EffectKey, Progress};
 pub use event::{EVENT_SCHEMA, Event, EventKind, OperatorVerb, Outcome, RollEnd};
 pub use feature::{FeatureKind, FeatureView};

@@ -1,6 +1,6 @@
 //! The firmware's decision.
 
-use std::error::Error;
+use lifeboat_model::chain;
 
 use lifeboat_model::io::ReadAt;
 
@@ -156,16 +156,4 @@ fn load(disk: &dyn ReadAt, entry: &GptEntry, file: &str, via: Via) -> Result<Boo
         osrel: uki.osrel,
         via,
     })
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -3,6 +3,7 @@
 //! Owns: `keys/` and `releases/` of a lab. Promises: every lab has a key of its own, made when it is made. Does not:
 //! build what is in a release (`release` does).
 
+pub(crate) use lifeboat_model::chain;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -102,16 +103,4 @@ pub(crate) fn list_bundles(folder: &Path) -> Result<Vec<(ReleaseRef, PathBuf)>, 
 /// Where the bundle of a version lies.
 pub(crate) fn bundle_path(folder: &Path, version: &str) -> PathBuf {
     folder.join("releases").join(format!("{version}.lfb"))
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

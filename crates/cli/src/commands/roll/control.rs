@@ -20,7 +20,7 @@ pub(super) fn pause(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
         return Err(CliError::new(Kind::Conflict, format!("no controller is at work on roll {}", row.id))
             .remedy("there is nothing to pause; to go on: lifeboat roll resume"));
     };
-    order(ctx, &store, &row, &OperatorVerb::Pause)?;
+    order(&store, &row, &OperatorVerb::Pause)?;
     ctx.out.say(&format!(
         "{} was told to pause: it begins nothing new; go on with: lifeboat roll resume",
         holder.name
@@ -49,7 +49,7 @@ pub(super) fn resume(ctx: &Ctx, roll: &RollRef, retry: &[HostId], skip: &[HostId
         verbs.chain(skip.iter().map(|host| OperatorVerb::Skip { host: host.clone() })).collect();
     if let Some(holder) = store.holder(&row.pool) {
         verbs.push(OperatorVerb::Resume);
-        verbs.iter().try_for_each(|verb| order(ctx, &store, &row, verb))?;
+        verbs.iter().try_for_each(|verb| order(&store, &row, verb))?;
         ctx.out.say(&format!("{} goes on; look on with: lifeboat roll watch", holder.name));
         return Ok(());
     }
@@ -73,7 +73,7 @@ pub(super) fn abort(ctx: &Ctx, roll: &RollRef, give_up: bool) -> Result<(), CliE
         return ctx.out.text(&format!("would abort roll {} of pool {}\n", row.id, row.pool));
     }
     if let Some(holder) = store.holder(&row.pool) {
-        order(ctx, &store, &row, &OperatorVerb::Abort)?;
+        order(&store, &row, &OperatorVerb::Abort)?;
         ctx.out.say(&format!("{} was told to abort; look on with: lifeboat roll watch", holder.name));
         return Ok(());
     }
@@ -124,7 +124,7 @@ fn take_up(ctx: &Ctx, mut store: Store, row: &RollRow, verbs: &[OperatorVerb]) -
     drive(ctx, &mut executor, view, &before)
 }
 
-fn order(_ctx: &Ctx, store: &Store, row: &RollRow, verb: &OperatorVerb) -> Result<(), CliError> {
+fn order(store: &Store, row: &RollRow, verb: &OperatorVerb) -> Result<(), CliError> {
     let now = jiff::Timestamp::now().as_millisecond();
     let now = Timestamp(u64::try_from(now).unwrap_or(0));
     store.request(&row.id, verb, &who(), now).map_err(store_error)
