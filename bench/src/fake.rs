@@ -55,7 +55,7 @@ impl Fake {
     /// Orders an effect; it ends after a time of its kind, between half and one and a half of the usual.
     pub(crate) fn start(&mut self, effect: Effect) {
         let usual = match &effect {
-            Effect::Migrate { .. } => 20_000,
+            Effect::Migrate { .. } | Effect::Place { .. } => 20_000,
             Effect::Stage { .. } => 60_000,
             Effect::Install { .. } => 120_000,
             Effect::RebootInto { .. } => 300_000,
@@ -64,6 +64,12 @@ impl Fake {
             | Effect::CheckHost { .. }
             | Effect::SaveState { .. }
             | Effect::EnterMaintenance { .. }
+            | Effect::StopGuest { .. }
+            | Effect::StartGuest { .. }
+            | Effect::RunHook { .. }
+            | Effect::RunGate { .. }
+            | Effect::Mend { .. }
+            | Effect::Unmend { .. }
             | Effect::LeaveMaintenance { .. } => 2_000,
         };
         let takes = usual / 2 + self.random.below(usual);
@@ -89,10 +95,19 @@ impl Fake {
             | Effect::RestoreFeature { .. }
             | Effect::CheckHost { .. }
             | Effect::SaveState { .. }
+            | Effect::RunHook { .. }
+            | Effect::RunGate { .. }
+            | Effect::Mend { .. }
+            | Effect::Unmend { .. }
             | Effect::Stage { .. } => None,
+            Effect::StopGuest { guest: id, .. } | Effect::StartGuest { guest: id, .. } => {
+                let running = matches!(effect, Effect::StartGuest { .. });
+                guest = world.guest(id).cloned().map(|guest| GuestView { running, ..guest });
+                None
+            }
             Effect::EnterMaintenance { host } => seen(host, &|host| host.maintenance = true),
             Effect::LeaveMaintenance { host } => seen(host, &|host| host.maintenance = false),
-            Effect::Migrate { guest: id, to, .. } => {
+            Effect::Migrate { guest: id, to, .. } | Effect::Place { guest: id, to, .. } => {
                 guest = world.guest(id).cloned().map(|guest| GuestView { host: to.clone(), ..guest });
                 None
             }

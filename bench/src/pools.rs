@@ -112,6 +112,7 @@ pub(crate) fn pool(shape: Shape) -> Result<World, Error> {
             running: true,
             movable: Movable::Yes,
             keep_apart: None,
+            needs: std::collections::BTreeSet::new(),
         });
     }
     match shape.rule {
@@ -148,6 +149,7 @@ fn world(shape: Shape, names: &[HostId], guests: Vec<GuestView>) -> Result<World
         version: None,
         maintenance: false,
         failed_releases: Vec::new(),
+        offers: std::collections::BTreeSet::new(),
     });
     let world: Result<World, WorldError> =
         World::new(PoolName::new("bench")?, names.first().cloned(), hosts.collect(), guests, Vec::new());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lifeboat_hypervisor::{DriverEvent, Hypervisor};
 use lifeboat_model::{
-    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, GuestId, Millis, OperatorVerb, Plan, Progress,
-    RollEnd, RollId, Sha256Hex, Timestamp, World,
+    Effect, EffectKey, Event, EventKind, GuestId, Millis, OperatorVerb, Plan, Progress, RollEnd, RollId,
+    Sha256Hex, Timestamp, World,
 };
 use lifeboat_roll::{Action, Journal, Scope, Status, decide};
 use lifeboat_store::{Holder, Lease, RollRow, Store, Tail};
@@ -231,7 +231,7 @@ impl<'a> Executor<'a> {
             let touched = self.journal.take_touched();
             let scope = if everything { Scope::All } else { Scope::Steps(&touched) };
             let now = self.driver.now();
-            let actions = decide(&self.world, &self.journal, &self.row.plan.policy, scope, now);
+            let actions = decide(&self.world, &self.journal, &self.journal.policy().clone(), scope, now);
             if actions.is_empty() {
                 return Ok(());
             }
@@ -353,7 +353,7 @@ impl<'a> Executor<'a> {
         // Legality first: an event that cannot follow must not become durable. If the store then fails, this
         // controller ends, and what its memory knows too much is forgotten with it.
         for (what, seq) in kinds.iter().zip(self.tail.seq + 1..) {
-            let event = Event { schema: EVENT_SCHEMA, seq, fence: self.tail.fence, at, what: what.clone() };
+            let event = Event { schema: what.form(), seq, fence: self.tail.fence, at, what: what.clone() };
             let roll = self.row.id.clone();
             self.journal.apply(&event).map_err(|source| ExecutorError::Fold { roll, source })?;
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lifeboat_model::{
-    Effect, EffectKey, FeatureView, GuestId, GuestView, HostView, Outcome, Progress, Timestamp, World,
-    WorldError,
+    Effect, EffectKey, FeatureView, GuestId, GuestView, HostView, Outcome, Progress, ReleaseRef, Survey,
+    Timestamp, World, WorldError,
 };
 use thiserror::Error;
 
@@ -83,6 +83,17 @@ pub trait Hypervisor {
     /// (`reachable` is false), not an error.
     fn observe(&mut self) -> Result<World, DriverError>;
 
+    /// Reads the whole pool afresh, with everything that checks want to know beyond it. `release` is the one that is
+    /// to come, if one was named. What a driver cannot tell it leaves unknown.
+    ///
+    /// # Errors
+    /// As [`Hypervisor::observe`].
+    fn survey(&mut self, release: Option<&ReleaseRef>) -> Result<Survey, DriverError> {
+        let _ = release;
+        let world = self.observe()?;
+        Ok(Survey::of_world(world, self.now()))
+    }
+
     /// Begins an effect and returns soon. Its end comes as [`DriverEvent::Outcome`] under the same key, also
     /// when there was nothing to do.
     ///
@@ -90,7 +101,8 @@ pub trait Hypervisor {
     /// [`DriverError`] only if the driver as such is broken.
     fn start(&mut self, key: &EffectKey, effect: &Effect) -> Result<(), DriverError>;
 
-    /// Gives what happened since the last call; waits at most `wait` for the first event.
+    /// Gives what happened since the last call, in the order in which it happened: what is seen of the world stands
+    /// before the outcome of the effect that changed it; waits at most `wait` for the first event.
     ///
     /// # Errors
     /// [`DriverError`] only if the driver as such is broken.

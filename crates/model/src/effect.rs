@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bank, FeatureKind, GuestId, HostId, ReleaseRef};
+use crate::{Bank, FeatureKind, Fix, GuestId, HookStage, HostId, ReleaseRef};
 
 /// One change of the world. Every effect is idempotent: ordered twice, it is done once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,55 @@ pub enum Effect {
         /// Identity of the boot that ends. If the host has another one already, the reboot was done.
         boot_id_before: String,
     },
+    /// Shut a guest down, cleanly; it stays on its host.
+    StopGuest {
+        /// The guest.
+        guest: GuestId,
+        /// Where it is.
+        host: HostId,
+    },
+    /// Start a guest that was shut down by this roll, where it is.
+    StartGuest {
+        /// The guest.
+        guest: GuestId,
+        /// Where it is.
+        host: HostId,
+    },
+    /// Move a running guest after the last host, for the policy's placement.
+    Place {
+        /// The guest.
+        guest: GuestId,
+        /// Where it is.
+        from: HostId,
+        /// Where it goes.
+        to: HostId,
+    },
+    /// Run a command of the policy for a host. The executor does it, not the driver.
+    RunHook {
+        /// Its name in the policy.
+        hook: String,
+        /// At which stage.
+        stage: HookStage,
+        /// For which host.
+        host: HostId,
+    },
+    /// Run a command of the policy after a wave. The executor does it, not the driver.
+    RunGate {
+        /// Its name in the policy.
+        gate: String,
+        /// The wave that it stands after.
+        wave: u32,
+    },
+    /// Carry out a remedy. Ordered by a person, never by a roll.
+    Mend {
+        /// Which.
+        fix: Fix,
+    },
+    /// Take a remedy back.
+    Unmend {
+        /// Which.
+        fix: Fix,
+    },
 }
 
 impl Effect {
@@ -91,7 +140,12 @@ impl Effect {
     #[must_use]
     pub fn host(&self) -> Option<&HostId> {
         match self {
-            Self::SuspendFeature { .. } | Self::RestoreFeature { .. } => None,
+            Self::SuspendFeature { .. }
+            | Self::RestoreFeature { .. }
+            | Self::Place { .. }
+            | Self::RunGate { .. }
+            | Self::Mend { .. }
+            | Self::Unmend { .. } => None,
             Self::CheckHost { host, .. }
             | Self::SaveState { host }
             | Self::EnterMaintenance { host }
@@ -99,8 +153,63 @@ impl Effect {
             | Self::Stage { host, .. }
             | Self::Install { host, .. }
             | Self::RebootInto { host, .. }
+            | Self::StopGuest { host, .. }
+            | Self::StartGuest { host, .. }
+            | Self::RunHook { host, .. }
             | Self::Migrate { from: host, .. } => Some(host),
         }
+    }
+
+    /// The guest that is moved, from where and to where, if it is a migration.
+    #[must_use]
+    pub fn migration(&self) -> Option<(&GuestId, &HostId, &HostId)> {
+        match self {
+            Self::Migrate { guest, from, to } | Self::Place { guest, from, to } => Some((guest, from, to)),
+            Self::SuspendFeature { .. }
+            | Self::RestoreFeature { .. }
+            | Self::CheckHost { .. }
+            | Self::SaveState { .. }
+            | Self::EnterMaintenance { .. }
+            | Self::LeaveMaintenance { .. }
+            | Self::Stage { .. }
+            | Self::Install { .. }
+            | Self::RebootInto { .. }
+            | Self::StopGuest { .. }
+            | Self::StartGuest { .. }
+            | Self::RunHook { .. }
+            | Self::RunGate { .. }
+            | Self::Mend { .. }
+            | Self::Unmend { .. } => None,
+        }
+    }
+
+    /// The lowest number of an event form that has this effect.
+    pub(crate) fn form(&self) -> u32 {
+        match self {
+            Self::SuspendFeature { .. }
+            | Self::RestoreFeature { .. }
+            | Self::CheckHost { .. }
+            | Self::SaveState { .. }
+            | Self::EnterMaintenance { .. }
+            | Self::LeaveMaintenance { .. }
+            | Self::Migrate { .. }
+            | Self::Stage { .. }
+            | Self::Install { .. }
+            | Self::RebootInto { .. } => 1,
+            Self::StopGuest { .. }
+            | Self::StartGuest { .. }
+            | Self::Place { .. }
+            | Self::RunHook { .. }
+            | Self::RunGate { .. }
+            | Self::Mend { .. }
+            | Self::Unmend { .. } => 2,
+        }
+    }
+
+    /// Whether the executor does it itself, by running a command of the policy.
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        matches!(self, Self::RunHook { .. } | Self::RunGate { .. })
     }
 
     /// The name of this effect in the journal: the same effect has the same key, also after a crash.
@@ -117,6 +226,13 @@ impl Effect {
             Self::Stage { host, .. } => format!("{host}/stage"),
             Self::Install { host, .. } => format!("{host}/install"),
             Self::RebootInto { host, .. } => format!("{host}/reboot"),
+            Self::StopGuest { guest, host } => format!("{host}/stop/{guest}"),
+            Self::StartGuest { guest, host } => format!("{host}/start/{guest}"),
+            Self::Place { guest, .. } => format!("pool/place/{guest}"),
+            Self::RunHook { hook, stage, host } => format!("{host}/hook/{stage}/{hook}"),
+            Self::RunGate { gate, wave } => format!("pool/gate/{wave}/{gate}"),
+            Self::Mend { fix } => format!("pool/mend/{}", fix.key()),
+            Self::Unmend { fix } => format!("pool/unmend/{}", fix.key()),
         })
     }
 }
@@ -136,6 +252,13 @@ impl fmt::Display for Effect {
                 write!(f, "install {} into bank {bank} of {host}", release.version)
             }
             Self::RebootInto { host, bank, .. } => write!(f, "reboot {host} into bank {bank}"),
+            Self::StopGuest { guest, host } => write!(f, "shut {guest} down on {host}"),
+            Self::StartGuest { guest, host } => write!(f, "start {guest} on {host}"),
+            Self::Place { guest, from, to } => write!(f, "place {guest}, now on {from}, on {to}"),
+            Self::RunHook { hook, stage, host } => write!(f, "{stage} hook {hook} for {host}"),
+            Self::RunGate { gate, wave } => write!(f, "gate {gate} after wave {wave}"),
+            Self::Mend { fix } => write!(f, "{fix}"),
+            Self::Unmend { fix } => write!(f, "take back: {fix}"),
         }
     }
 }

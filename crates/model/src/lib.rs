@@ -11,6 +11,7 @@ mod effect;
 mod event;
 mod feature;
 mod finding;
+mod fix;
 mod hash;
 mod id;
 pub mod io;
@@ -18,6 +19,7 @@ mod phase;
 mod plan;
 mod policy;
 mod release;
+mod survey;
 mod unit;
 mod world;
 
@@ -27,11 +29,19 @@ pub use effect::{Effect, EffectKey, Progress};
 pub use event::{EVENT_SCHEMA, Event, EventKind, OperatorVerb, Outcome, RollEnd};
 pub use feature::{FeatureKind, FeatureView};
 pub use finding::{Finding, Severity};
+pub use fix::Fix;
 pub use hash::Sha256Hex;
 pub use id::{GuestId, HostId, IdError, PoolName, RollId};
 pub use phase::{IllegalPhase, Phase};
-pub use plan::{Blocked, Bound, Figures, Move, PLAN_SCHEMA, Plan, PlanStep};
-pub use policy::{InFlight, OnFailure, Order, Placement, Policy, PolicyError, Timeouts};
+pub use plan::{Blocked, Bound, Figures, GuestStop, Move, PLAN_SCHEMA, Plan, PlanStep, Prices};
+pub use policy::{
+    After, Approve, Day, Gate, GuestRule, GuestStrategy, Hook, HookStage, InFlight, NOTHING_TO_DO, OnFailure,
+    Order, Placement, Policy, PolicyError, Timeouts, Window, matches_name, minutes_of,
+};
 pub use release::{ReleaseRef, ReleaseVersion};
+pub use survey::{
+    Admission, BankFacts, Fact, GuestFacts, HostFacts, Link, PoolFacts, ReleaseFacts, Space, StoragePaths,
+    Survey, Task, TaskKind,
+};
 pub use unit::{Mib, Millis, Timestamp};
 pub use world::{BankView, GuestView, HostView, Movable, World, WorldError};

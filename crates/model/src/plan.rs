@@ -29,6 +29,22 @@ pub struct PlanStep {
     pub wave: u32,
     /// Where each of its guests goes.
     pub moves: Vec<Move>,
+    /// Guests that do not move: what happens to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<GuestStop>,
+}
+
+/// A guest that is down while its host is upgraded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestStop {
+    /// The guest.
+    pub guest: GuestId,
+    /// Its memory.
+    pub memory: Mib,
+    /// The roll waits for its owner to shut it down or move it, and does not start it; otherwise the roll shuts it
+    /// down just before the upgrade and starts it just after.
+    #[serde(default)]
+    pub by_owner: bool,
 }
 
 /// A host that cannot be upgraded as things are, and why.
@@ -72,6 +88,18 @@ pub struct Figures {
     pub waves: u32,
     /// Waves (first, last) in which the loss of the largest remaining host could not be covered; none if empty.
     pub no_failover: Vec<(u32, u32)>,
+    /// What the placements would cost on top of `keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+}
+
+/// What bringing guests back, or spreading them evenly, costs on top of leaving them where the roll put them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prices {
+    /// Moves and memory to spread guests evenly after the last host.
+    pub rebalance: (u64, Mib),
+    /// Moves and memory to bring every guest back to where it was.
+    pub restore: (u64, Mib),
 }
 
 /// A plan. It is never changed; another plan has another hash.
@@ -95,6 +123,13 @@ pub struct Plan {
     pub unchanged: Vec<HostId>,
     /// Hosts that cannot be upgraded as things are. A plan with any is not started unless they are excluded.
     pub blocked: Vec<Blocked>,
+    /// Hosts that were left out on request and run another release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<HostId>,
+    /// Moves after the last host, for the policy's placement. Each is tried on its own, and a failure of one is a
+    /// warning: the upgrade is judged without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placement: Vec<Move>,
     /// What it costs.
     pub figures: Figures,
     /// What a person should know before approving it.

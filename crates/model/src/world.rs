@@ -57,6 +57,9 @@ pub struct HostView {
     pub maintenance: bool,
     /// Releases that failed on this host before (I-31).
     pub failed_releases: Vec<Sha256Hex>,
+    /// What it offers to guests: networks (`net:prod`), storages (`storage:nfs1`), CPU features (`cpu:avx512f`).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub offers: BTreeSet<String>,
 }
 
 impl HostView {
@@ -102,6 +105,9 @@ pub struct GuestView {
     /// Guests with the same group must not share a host.
     #[serde(default)]
     pub keep_apart: Option<String>,
+    /// What its host must offer: it can run only where `HostView::offers` has all of it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<String>,
 }
 
 /// Why a description of a pool contradicts itself.
@@ -266,6 +272,11 @@ impl World {
     /// Memory of the guests that run on one host.
     pub fn load_of(&self, host: &HostId) -> Mib {
         self.running_on(host).map(|guest| guest.memory).sum()
+    }
+
+    /// What a host lacks that a guest needs; `None` if the guest could run there, as far as that goes.
+    pub fn lacks<'w>(&'w self, guest: &'w GuestView, host: &HostView) -> Option<&'w str> {
+        guest.needs.iter().find(|need| !host.offers.contains(*need)).map(String::as_str)
     }
 
     /// Takes over what is now seen of a host. A host that was not there before joins the pool.

@@ -36,6 +36,7 @@ pub(crate) fn count(ground: &Ground<'_, '_>, timing: &Timing) -> (Figures, Vec<S
         most_moves_of_a_guest: moves_of.iter().copied().max().unwrap_or(0),
         waves: steps.last().map_or(0, |step| step.wave),
         no_failover: no_failover(ground),
+        prices: None,
     };
     let notes = notes(ground, timing, &figures, bounds, peak);
     (figures, notes)

@@ -99,6 +99,8 @@ pub fn plan(
         steps: named(&pool, &layout),
         unchanged: unchanged.map(|(host, _)| host.view.id.clone()).collect(),
         blocked,
+        excluded: Vec::new(),
+        placement: Vec::new(),
         figures,
         notes,
     })
@@ -199,7 +201,7 @@ fn named(pool: &Pool<'_>, layout: &Layout) -> Vec<PlanStep> {
             to: pool.hosts[target].view.id.clone(),
             memory: pool.guests[guest].view.memory,
         });
-        PlanStep { host: from.clone(), wave: step.wave, moves: moves.collect() }
+        PlanStep { host: from.clone(), wave: step.wave, moves: moves.collect(), stops: Vec::new() }
     });
     steps.collect()
 }

@@ -102,7 +102,7 @@ impl View<'_> {
     pub(crate) fn held(&self) -> Option<String> {
         match self.journal.status {
             Status::Paused => return Some("the roll is paused".to_owned()),
-            Status::Running | Status::Aborting | Status::Ended(_) => {}
+            Status::Running | Status::Finishing | Status::Aborting | Status::Ended(_) => {}
         }
         self.coordinator_lost()
     }
@@ -128,7 +128,7 @@ impl View<'_> {
             return Want::Act(Action::Perform { attempt: 1, effect: effect.clone() });
         };
         match &run.state {
-            EffectState::Done => Want::Done,
+            EffectState::Done | EffectState::NothingToDo { .. } => Want::Done,
             // The intent's own words are ordered again: they hold the original values.
             EffectState::Open { interrupted: true } => {
                 Want::Act(Action::Perform { attempt: run.attempt, effect: run.effect.clone() })

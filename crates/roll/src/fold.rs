@@ -1,12 +1,12 @@
 //! Applying one event to the state of a roll.
 
 use lifeboat_model::{
-    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, HostId, IllegalPhase, OperatorVerb, Outcome, Phase,
-    RollEnd, Timestamp,
+    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, FeatureKind, HostId, IllegalPhase, OperatorVerb,
+    Outcome, Phase, RollEnd, Timestamp,
 };
 use thiserror::Error;
 
-use crate::journal::{EffectRun, EffectState, HostRun, Journal, Status, Suspension};
+use crate::journal::{EffectRun, EffectState, HostRun, Journal, Status, Suspension, Warning, WindowState};
 
 /// Why an event cannot follow the ones before it. The journal is damaged, or was written by a faulty program.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -114,6 +114,7 @@ impl Journal {
             }
             EventKind::ControllerStarted { holder } => {
                 self.holder = Some(holder.clone());
+                self.handed_over = false;
                 self.interrupt();
             }
             EventKind::Intent { key, attempt, effect } => {
@@ -131,9 +132,54 @@ impl Journal {
             EventKind::CoordinatorBack { .. } => self.coordinator_lost_since = None,
             EventKind::Operator { verb, .. } => self.apply_verb(seq, verb)?,
             EventKind::RollEnded { end } => self.status = Status::Ended(end.clone()),
+            EventKind::Held { reason, finish } => {
+                if self.status == Status::Running || self.status == Status::Finishing {
+                    self.status = if *finish { Status::Finishing } else { Status::Paused };
+                }
+                self.held = Some(reason.clone());
+            }
+            EventKind::FeatureTouched { feature, value } => self.feature_touched(*feature, value),
+            EventKind::FeatureKept { feature, value, .. } => {
+                for suspension in self.suspensions.iter_mut().filter(|s| s.feature == *feature) {
+                    suspension.restored = true;
+                    suspension.kept = Some(value.clone());
+                }
+            }
+            EventKind::WindowOpened { until } => {
+                self.window = Some(WindowState { open: true, since: at, until: *until });
+            }
+            EventKind::WindowClosed { until } => {
+                self.window = Some(WindowState { open: false, since: at, until: *until });
+            }
+            EventKind::Warned { code, subject, text } => self.warnings.push(Warning {
+                at,
+                code: code.clone(),
+                subject: subject.clone(),
+                text: text.clone(),
+            }),
+            EventKind::SuspensionAdopted { feature, original, .. } => self.adopt(*feature, original, at),
             EventKind::Unknown => {}
         }
         Ok(())
+    }
+
+    /// What somebody gave a feature meanwhile is what it gets back; it is to be suspended anew.
+    fn feature_touched(&mut self, feature: FeatureKind, value: &str) {
+        for suspension in self.suspensions.iter_mut().filter(|s| s.feature == feature && !s.restored) {
+            value.clone_into(&mut suspension.original);
+        }
+        self.pool_effects.retain(
+            |_, run| !matches!(&run.effect, Effect::SuspendFeature { feature: kind, .. } if *kind == feature),
+        );
+    }
+
+    /// Takes over what an earlier roll switched off, as if this one had.
+    fn adopt(&mut self, feature: FeatureKind, original: &str, since: Timestamp) {
+        let original = original.to_owned();
+        let effect = Effect::SuspendFeature { feature, original: original.clone() };
+        let state = EffectState::Done;
+        self.pool_effects.insert(effect.key(), EffectRun { effect, attempt: 1, since, state });
+        self.suspensions.push(Suspension { feature, original, since, restored: false, kept: None });
     }
 
     fn interrupt(&mut self) {
@@ -159,6 +205,7 @@ impl Journal {
                         original,
                         since: run.since,
                         restored: false,
+                        kept: None,
                     });
                 }
             }
@@ -168,12 +215,22 @@ impl Journal {
                 host.bank = Some(*bank);
                 host.boot_id_before = Some(boot_id_before.clone());
             }
+            Effect::StopGuest { host, guest } => {
+                let since = run.since;
+                self.run_mut(seq, host)?.stopped.entry(guest.clone()).or_insert(since);
+            }
             Effect::RestoreFeature { .. }
             | Effect::CheckHost { .. }
             | Effect::SaveState { .. }
             | Effect::EnterMaintenance { .. }
             | Effect::LeaveMaintenance { .. }
             | Effect::Migrate { .. }
+            | Effect::StartGuest { .. }
+            | Effect::Place { .. }
+            | Effect::RunHook { .. }
+            | Effect::RunGate { .. }
+            | Effect::Mend { .. }
+            | Effect::Unmend { .. }
             | Effect::Stage { .. } => {}
         }
         match run.effect.host().cloned() {
@@ -208,11 +265,22 @@ impl Journal {
         run.since = at;
         run.state = match outcome {
             Outcome::Done { .. } => EffectState::Done,
+            Outcome::NothingToDo { detail } => {
+                EffectState::NothingToDo { reason: detail.clone().unwrap_or_default() }
+            }
             Outcome::Failed { reason, retriable } => {
                 EffectState::Failed { reason: reason.clone(), retriable: *retriable }
             }
         };
-        if let (Effect::RestoreFeature { feature, .. }, EffectState::Done) = (&run.effect, &run.state) {
+        if let (Effect::StartGuest { guest, .. }, EffectState::Done, Some(step)) =
+            (&run.effect, &run.state, step)
+        {
+            let guest = guest.clone();
+            if let Some(host) = self.hosts.get_mut(step) {
+                host.stopped.remove(&guest);
+            }
+        } else if let (Effect::RestoreFeature { feature, .. }, EffectState::Done) = (&run.effect, &run.state)
+        {
             let feature = *feature;
             for suspension in self.suspensions.iter_mut().filter(|s| s.feature == feature) {
                 suspension.restored = true;
@@ -289,13 +357,34 @@ impl Journal {
         }
         match verb {
             OperatorVerb::Pause => {
-                if self.status == Status::Running {
+                if matches!(self.status, Status::Running | Status::Finishing) {
                     self.status = Status::Paused;
                 }
             }
+            OperatorVerb::PauseAfterHost => {
+                if self.status == Status::Running {
+                    self.status = Status::Finishing;
+                }
+            }
+            OperatorVerb::Stop => {
+                if !matches!(self.status, Status::Aborting | Status::Ended(_)) {
+                    self.status = Status::Running;
+                    self.held = None;
+                    self.halted = Some("stopped by a person's order".to_owned());
+                }
+            }
+            OperatorVerb::Approve { wave } => self.approved = self.approved.max(*wave),
+            OperatorVerb::SetPolicy { policy } => self.policy = std::sync::Arc::new((**policy).clone()),
+            OperatorVerb::HandOver => self.handed_over = true,
             // After a crash it means "go on with what was going on": a failure that stops the roll still does.
             OperatorVerb::Resume => match self.status {
-                Status::Paused => self.status = Status::Running,
+                Status::Paused | Status::Finishing => {
+                    self.status = Status::Running;
+                    // What it was held for was seen by a person: failures up to here are decided.
+                    if self.held.take().is_some() {
+                        self.failures = 0;
+                    }
+                }
                 Status::Ended(RollEnd::Stopped { .. }) => self.reopen(),
                 Status::Running | Status::Aborting | Status::Ended(_) => {}
             },
@@ -341,12 +430,16 @@ impl Journal {
             self.suspensions.retain(|suspension| !suspension.restored);
             self.pool_effects.clear();
         }
-        let may = matches!(self.status, Status::Paused | Status::Ended(RollEnd::Stopped { .. }));
+        let may = matches!(
+            self.status,
+            Status::Paused | Status::Finishing | Status::Ended(RollEnd::Stopped { .. })
+        );
         if may {
             self.status = Status::Running;
         }
         if !matches!(self.status, Status::Ended(_)) {
             self.halted = None;
+            self.held = None;
             self.failures = 0;
         }
     }

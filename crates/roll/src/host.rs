@@ -284,7 +284,13 @@ fn expire(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
             | Effect::CheckHost { .. }
             | Effect::SaveState { .. }
             | Effect::EnterMaintenance { .. }
+            | Effect::Place { .. }
+            | Effect::RunGate { .. }
+            | Effect::Mend { .. }
+            | Effect::Unmend { .. }
+            | Effect::RunHook { .. }
             | Effect::LeaveMaintenance { .. } => limits.step,
+            Effect::StopGuest { .. } | Effect::StartGuest { .. } => limits.guest,
         };
         if let Want::Act(action @ Action::Record(_)) = view.want(&open.effect, limit) {
             actions.push(action);

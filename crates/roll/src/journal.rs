@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lifeboat_model::{
-    Bank, Effect, EffectKey, FeatureKind, HostId, Phase, Plan, RollEnd, Sha256Hex, Timestamp,
+    Bank, Effect, EffectKey, FeatureKind, GuestId, HostId, Phase, Plan, Policy, RollEnd, Sha256Hex, Timestamp,
 };
 
 /// How an effect stands.
@@ -17,6 +17,11 @@ pub enum EffectState {
     },
     /// Ended well.
     Done,
+    /// A hook said that nothing is to be done here.
+    NothingToDo {
+        /// What it said.
+        reason: String,
+    },
     /// Ended badly.
     Failed {
         /// Why.
@@ -56,6 +61,8 @@ pub struct HostRun {
     pub bank: Option<Bank>,
     /// The boot that ended with the order to reboot.
     pub boot_id_before: Option<String>,
+    /// Guests that this roll shut down on it and has not started again, and since when.
+    pub stopped: BTreeMap<GuestId, Timestamp>,
     /// Its effects since it was admitted.
     pub effects: BTreeMap<EffectKey, EffectRun>,
 }
@@ -69,8 +76,34 @@ pub struct Suspension {
     pub original: String,
     /// Since when.
     pub since: Timestamp,
-    /// It has its value again.
+    /// It has its value again, or keeps another one that somebody gave it.
     pub restored: bool,
+    /// The value that somebody gave it meanwhile and that it keeps.
+    pub kept: Option<String>,
+}
+
+/// What the maintenance windows say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowState {
+    /// Whether hosts may begin.
+    pub open: bool,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; none if it does not change any more.
+    pub until: Option<Timestamp>,
+}
+
+/// Something that went other than planned, while the roll went on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// When.
+    pub at: Timestamp,
+    /// Stable code.
+    pub code: String,
+    /// Whom or what it is about.
+    pub subject: String,
+    /// What happened.
+    pub text: String,
 }
 
 /// Where the roll as a whole stands.
@@ -78,8 +111,10 @@ pub struct Suspension {
 pub enum Status {
     /// It goes on.
     Running,
-    /// A person ordered a pause.
+    /// A person ordered a pause, or the roll waits for one's decision: see [`Journal::held`].
     Paused,
+    /// As `Paused`, but hosts in flight come to their end first.
+    Finishing,
     /// A person ordered the end; what can be undone is being undone.
     Aborting,
     /// It has ended. [`RollEnd::Stopped`] can be taken up again.
@@ -128,6 +163,16 @@ pub struct Journal {
     pub(crate) coordinator_lost_since: Option<Timestamp>,
     pub(crate) holder: Option<String>,
     pub(crate) touched: BTreeSet<usize>,
+    /// The policy that is in force: the plan's until a person changes it.
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) held: Option<String>,
+    pub(crate) window: Option<WindowState>,
+    /// Waves up to this one are approved.
+    pub(crate) approved: u32,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) handed_over: bool,
+    /// Moves after the last host.
+    pub(crate) placements: BTreeMap<EffectKey, EffectRun>,
 }
 
 impl Journal {
@@ -161,6 +206,13 @@ impl Journal {
             coordinator_lost_since: None,
             holder: None,
             touched: BTreeSet::new(),
+            policy: Arc::new(plan.policy.clone()),
+            held: None,
+            window: None,
+            approved: 0,
+            warnings: Vec::new(),
+            handed_over: false,
+            placements: BTreeMap::new(),
             links: Arc::new(links),
             index,
             plan,
@@ -170,6 +222,45 @@ impl Journal {
     /// The plan that is carried out.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The policy that is in force: the plan's until a person changes it.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// What the roll waits for a person's decision about.
+    pub fn held(&self) -> Option<&str> {
+        self.held.as_deref()
+    }
+
+    /// What the maintenance windows say; none if the policy has none.
+    pub fn window(&self) -> Option<WindowState> {
+        self.window
+    }
+
+    /// Waves up to this one were approved by a person, beyond what the plan's approval covers.
+    pub fn approved(&self) -> u32 {
+        self.approved
+    }
+
+    /// What went other than planned, while the roll went on.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// A person ordered this controller to leave the roll to another one.
+    pub fn handed_over(&self) -> bool {
+        self.handed_over
+    }
+
+    /// Guests that this roll shut down and has not started again: where, and since when.
+    pub fn stopped_guests(&self) -> impl Iterator<Item = (&HostId, &GuestId, Timestamp)> {
+        let of = |run: &'_ HostRun| run.stopped.len();
+        self.hosts
+            .iter()
+            .filter(move |run| of(run) > 0)
+            .flat_map(|run| run.stopped.iter().map(move |(guest, since)| (&run.host, guest, *since)))
     }
 
     /// Where the roll as a whole stands.
@@ -272,6 +363,7 @@ impl HostRun {
             skip: false,
             bank: None,
             boot_id_before: None,
+            stopped: BTreeMap::new(),
             effects: BTreeMap::new(),
         }
     }

@@ -17,5 +17,5 @@ mod waiting;
 
 pub use decide::{Action, Scope, decide};
 pub use fold::FoldError;
-pub use journal::{EffectRun, EffectState, HostRun, Journal, Status, Suspension};
+pub use journal::{EffectRun, EffectState, HostRun, Journal, Status, Suspension, Warning, WindowState};
 pub use waiting::{waiting_on, waiting_on_pool};

@@ -68,7 +68,7 @@ fn nothing_left(view: &View<'_>) -> bool {
 /// Stops the roll when more hosts failed than the policy allows.
 pub(crate) fn halt(view: &View<'_>, actions: &mut Vec<Action>) {
     let allowed = match view.policy.on_failure {
-        OnFailure::Stop => 0,
+        OnFailure::Stop | OnFailure::Pause => 0,
         OnFailure::Continue(hosts) => hosts,
     };
     if let Some(action) = coordinator(view) {

@@ -66,7 +66,7 @@ fn pending(view: &View<'_>, run: &HostRun) -> Vec<String> {
 fn open(view: &View<'_>, run: &EffectRun) -> Option<String> {
     let gone = view.now.since(run.since);
     match &run.state {
-        EffectState::Done => None,
+        EffectState::Done | EffectState::NothingToDo { .. } => None,
         EffectState::Open { interrupted: false } => Some(match &run.effect {
             Effect::Migrate { guest, to, .. } => format!("guest {guest} to reach {to}, for {gone}"),
             effect => format!("{effect}, for {gone}"),

@@ -46,6 +46,13 @@ impl RollState {
             | EventKind::CoordinatorLost { .. }
             | EventKind::CoordinatorBack { .. }
             | EventKind::Operator { .. }
+            | EventKind::Held { .. }
+            | EventKind::FeatureTouched { .. }
+            | EventKind::FeatureKept { .. }
+            | EventKind::WindowOpened { .. }
+            | EventKind::WindowClosed { .. }
+            | EventKind::Warned { .. }
+            | EventKind::SuspensionAdopted { .. }
             | EventKind::Unknown => None,
         }
     }

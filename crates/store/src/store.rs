@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_model::{
-    EVENT_SCHEMA, Event, EventKind, OperatorVerb, Plan, PoolName, RollId, Sha256Hex, Timestamp,
-};
+use lifeboat_model::{Event, EventKind, OperatorVerb, Plan, PoolName, RollId, Sha256Hex, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use crate::chain::{Link, link_hash};
@@ -275,7 +273,7 @@ impl Store {
         let mut events = Vec::with_capacity(kinds.len());
         for what in kinds {
             let event =
-                Event { schema: EVENT_SCHEMA, seq: next.seq + 1, fence: next.fence, at, what: what.clone() };
+                Event { schema: what.form(), seq: next.seq + 1, fence: next.fence, at, what: what.clone() };
             let payload = serde_json::to_string(&event).map_err(|error| StoreError::Damaged {
                 path: path.clone(),
                 reason: format!("an event has no JSON form: {error}"),
@@ -287,8 +285,8 @@ impl Store {
                 roll.id.as_str(),
                 signed(event.seq),
                 signed(at.0),
-                kind_word(what),
-                host_of(what),
+                what.word(),
+                what.host(),
                 payload,
                 next.hash.to_string(),
                 hash.to_string()
@@ -412,38 +410,6 @@ fn sort(path: &Path, doing: &'static str, source: rusqlite::Error) -> StoreError
             StoreError::Damaged { path: path.to_owned(), reason: source.to_string() }
         }
         Some(_) | None => StoreError::Sql { doing, path: path.to_owned(), source },
-    }
-}
-
-fn kind_word(kind: &EventKind) -> &'static str {
-    match kind {
-        EventKind::RollStarted { .. } => "roll-started",
-        EventKind::ControllerStarted { .. } => "controller-started",
-        EventKind::Intent { .. } => "intent",
-        EventKind::Outcome { .. } => "outcome",
-        EventKind::HostPhase { .. } => "host-phase",
-        EventKind::Halted { .. } => "halted",
-        EventKind::CoordinatorLost { .. } => "coordinator-lost",
-        EventKind::CoordinatorBack { .. } => "coordinator-back",
-        EventKind::Operator { .. } => "operator",
-        EventKind::RollEnded { .. } => "roll-ended",
-        EventKind::Unknown => "unknown",
-    }
-}
-
-fn host_of(kind: &EventKind) -> Option<&str> {
-    match kind {
-        EventKind::Intent { effect, .. } => effect.host().map(lifeboat_model::HostId::as_str),
-        EventKind::HostPhase { host, .. }
-        | EventKind::CoordinatorLost { host }
-        | EventKind::CoordinatorBack { host } => Some(host.as_str()),
-        EventKind::Outcome { key, .. } => key.0.split_once('/').map(|(host, _)| host),
-        EventKind::RollStarted { .. }
-        | EventKind::ControllerStarted { .. }
-        | EventKind::Halted { .. }
-        | EventKind::Operator { .. }
-        | EventKind::RollEnded { .. }
-        | EventKind::Unknown => None,
     }
 }
 

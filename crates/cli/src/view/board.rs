@@ -82,7 +82,7 @@ impl Board {
     /// Draws a roll as it is seen by its controller.
     pub(crate) fn of(snapshot: Snapshot<'_>, timeline: &Timeline) -> Self {
         let journal = snapshot.journal;
-        let (state, reason) = state_of(journal.status(), journal.halted());
+        let (state, reason) = state_of(journal.status(), journal.halted(), journal.held());
         let hosts = journal.hosts().iter().map(|run| line(snapshot, run)).collect();
         let suspended = journal
             .suspensions()
@@ -125,11 +125,12 @@ impl Board {
     }
 }
 
-fn state_of(status: &Status, halted: Option<&str>) -> (String, Option<String>) {
+fn state_of(status: &Status, halted: Option<&str>, held: Option<&str>) -> (String, Option<String>) {
     let (state, reason) = match status {
         Status::Running if halted.is_some() => ("stopping", halted.map(str::to_owned)),
         Status::Running => ("running", None),
-        Status::Paused => ("paused", None),
+        Status::Paused => ("paused", held.map(str::to_owned)),
+        Status::Finishing => ("pausing", held.map(str::to_owned)),
         Status::Aborting => ("aborting", None),
         Status::Ended(RollEnd::Completed) => ("completed", None),
         Status::Ended(RollEnd::CompletedWithExceptions { hosts }) => {

@@ -38,7 +38,7 @@ pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
             (all || *attempt > 1).then(|| format!("{effect}{again}"))
         }
         EventKind::Outcome { key, outcome } => match outcome {
-            Outcome::Done { detail } => {
+            Outcome::Done { detail } | Outcome::NothingToDo { detail } => {
                 let detail = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
                 all.then(|| format!("{key} done{detail}"))
             }
@@ -61,6 +61,11 @@ pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
         EventKind::CoordinatorBack { host } => Some(format!("coordinator {host} answers again")),
         EventKind::Operator { verb, who } => Some(match verb {
             OperatorVerb::Pause => format!("{who} ordered a pause"),
+            OperatorVerb::PauseAfterHost => format!("{who} ordered a pause after the hosts in flight"),
+            OperatorVerb::Stop => format!("{who} ordered to stop"),
+            OperatorVerb::Approve { wave } => format!("{who} approved the waves up to {wave}"),
+            OperatorVerb::SetPolicy { .. } => format!("{who} changed the policy"),
+            OperatorVerb::HandOver => format!("{who} ordered to leave the roll to another controller"),
             OperatorVerb::Resume => format!("{who} ordered to go on"),
             OperatorVerb::Abort => format!("{who} ordered to abort"),
             OperatorVerb::Retry { host } => format!("{who} ordered another try of {host}"),
@@ -74,6 +79,21 @@ pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
             RollEnd::Stopped { reason } => format!("the roll stopped: {reason}"),
             RollEnd::Aborted => "the roll was aborted; what could be undone was undone".to_owned(),
         }),
+        EventKind::Held { reason, .. } => Some(format!("the roll pauses and waits for a person: {reason}")),
+        EventKind::FeatureTouched { feature, value } => {
+            Some(format!("somebody set {feature} to {value}; that value is restored at the end"))
+        }
+        EventKind::FeatureKept { feature, value, original } => {
+            Some(format!("{feature} stays {value}, as somebody set it; before the roll it was {original}"))
+        }
+        EventKind::WindowOpened { .. } => Some("the maintenance window is open".to_owned()),
+        EventKind::WindowClosed { .. } => {
+            Some("the maintenance window is closed: no further host begins".to_owned())
+        }
+        EventKind::Warned { subject, text, .. } => Some(format!("warning: {subject}: {text}")),
+        EventKind::SuspensionAdopted { feature, original, from } => {
+            Some(format!("roll {from} switched {feature} off; its value {original} is restored at the end"))
+        }
         EventKind::Unknown => all.then(|| "an event of a newer lifeboat".to_owned()),
     }
 }

@@ -38,6 +38,13 @@ impl Timeline {
             | EventKind::CoordinatorBack { .. }
             | EventKind::Operator { .. }
             | EventKind::RollEnded { .. }
+            | EventKind::Held { .. }
+            | EventKind::FeatureTouched { .. }
+            | EventKind::FeatureKept { .. }
+            | EventKind::WindowOpened { .. }
+            | EventKind::WindowClosed { .. }
+            | EventKind::Warned { .. }
+            | EventKind::SuspensionAdopted { .. }
             | EventKind::Unknown => {}
         }
     }

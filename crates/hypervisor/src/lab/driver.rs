@@ -100,6 +100,7 @@ impl LabDriver {
                 version: None,
                 maintenance,
                 failed_releases: Vec::new(),
+                offers: std::collections::BTreeSet::new(),
             });
         };
         Ok(HostView {
@@ -114,6 +115,7 @@ impl LabDriver {
             version: Some(lifeboat_model::ReleaseVersion(status.version.clone())),
             maintenance,
             failed_releases: status.failed.clone(),
+            offers: std::collections::BTreeSet::new(),
         })
     }
 
@@ -259,11 +261,17 @@ impl Hypervisor for LabDriver {
                     AgentCommand::RebootInto { bank: *bank, boot_id_before: boot_id_before.clone() };
                 self.order(key, effect, host, command);
             }
-            Effect::Migrate { guest, .. } => {
+            Effect::Migrate { guest, .. }
+            | Effect::Place { guest, .. }
+            | Effect::StopGuest { guest, .. }
+            | Effect::StartGuest { guest, .. } => {
                 self.answer(key, Err((format!("the lab has no guests, so it cannot move {guest}"), false)));
             }
             Effect::SuspendFeature { feature, .. } | Effect::RestoreFeature { feature, .. } => {
                 self.answer(key, Err((format!("the lab has no feature {feature}"), false)));
+            }
+            Effect::RunHook { .. } | Effect::RunGate { .. } | Effect::Mend { .. } | Effect::Unmend { .. } => {
+                self.answer(key, Err((format!("the lab cannot do this: {effect}"), false)));
             }
         }
         Ok(())

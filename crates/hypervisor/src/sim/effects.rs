@@ -101,7 +101,17 @@ impl SimPool {
                 }
                 takes(self, times.maintenance, host)
             }
-            Effect::Migrate { guest, from, to } => self.begin_move(guest, from, to),
+            Effect::Migrate { guest, from, to } | Effect::Place { guest, from, to } => {
+                self.begin_move(guest, from, to)
+            }
+            Effect::StopGuest { guest, host } => self.begin_power(guest, host, false),
+            Effect::StartGuest { guest, host } => self.begin_power(guest, host, true),
+            Effect::RunHook { .. } | Effect::RunGate { .. } => {
+                Err(Refusal::firm("the controller runs commands of the policy itself".to_owned()))
+            }
+            Effect::Mend { fix } | Effect::Unmend { fix } => {
+                Err(Refusal::firm(format!("a simulated pool cannot do this: {fix}")))
+            }
             Effect::Stage { host, release } => {
                 self.offered(release)?;
                 if self.host_up(host)?.staged == Some(release.digest) {
@@ -212,7 +222,14 @@ impl SimPool {
             Effect::SaveState { host } => self.save_host_state(host),
             Effect::EnterMaintenance { host } => self.set_maintenance(host, true),
             Effect::LeaveMaintenance { host } => self.set_maintenance(host, false),
-            Effect::Migrate { guest, from, to } => self.end_move(guest, from, to),
+            Effect::Migrate { guest, from, to } | Effect::Place { guest, from, to } => {
+                self.end_move(guest, from, to)
+            }
+            Effect::StopGuest { guest, host } => self.end_power(guest, host, false),
+            Effect::StartGuest { guest, host } => self.end_power(guest, host, true),
+            Effect::RunHook { .. } | Effect::RunGate { .. } | Effect::Mend { .. } | Effect::Unmend { .. } => {
+                Err(Refusal::firm(format!("this was not begun: {effect}")))
+            }
             Effect::Stage { host, release } => {
                 self.host_up(host)?;
                 let offered = self.offered(release)?.clone();
@@ -283,8 +300,8 @@ impl SimPool {
     fn plan_report(&mut self, key: &EffectKey) {
         let steps = u64::from(self.state.spec.progress_steps);
         let Some(job) = self.state.jobs.get(key) else { return };
-        let long =
-            matches!(job.effect, Effect::Install { .. } | Effect::Stage { .. } | Effect::Migrate { .. });
+        let long = matches!(job.effect, Effect::Install { .. } | Effect::Stage { .. })
+            || job.effect.migration().is_some();
         let next = u64::from(job.reports) + 1;
         let Some(due) = job.due.filter(|_| long && next < steps) else { return };
         let at = job.began.after(Millis(due.since(job.began).0 * next / steps));
@@ -297,7 +314,7 @@ impl SimPool {
         let Some(due) = job.due else { return };
         job.reports += 1;
         let bytes = match &job.effect {
-            Effect::Migrate { guest, .. } => {
+            Effect::Migrate { guest, .. } | Effect::Place { guest, .. } => {
                 self.state.guests.get(guest).map_or(0, |guest| guest.memory.0 * 1024 * 1024)
             }
             Effect::Install { .. } | Effect::Stage { .. } => {
@@ -309,6 +326,12 @@ impl SimPool {
             | Effect::SaveState { .. }
             | Effect::EnterMaintenance { .. }
             | Effect::LeaveMaintenance { .. }
+            | Effect::StopGuest { .. }
+            | Effect::StartGuest { .. }
+            | Effect::RunHook { .. }
+            | Effect::RunGate { .. }
+            | Effect::Mend { .. }
+            | Effect::Unmend { .. }
             | Effect::RebootInto { .. } => 0,
         };
         let (gone, all) = (now.since(job.began).0, due.since(job.began).0.max(1));

@@ -60,7 +60,16 @@ impl FaultStep {
             Effect::Stage { .. } => Some(Self::Stage),
             Effect::Install { .. } => Some(Self::Install),
             // A reboot that never ends is `never-returns`.
-            Effect::RebootInto { .. } | Effect::SuspendFeature { .. } | Effect::RestoreFeature { .. } => None,
+            Effect::RebootInto { .. }
+            | Effect::SuspendFeature { .. }
+            | Effect::RestoreFeature { .. }
+            | Effect::StopGuest { .. }
+            | Effect::StartGuest { .. }
+            | Effect::Place { .. }
+            | Effect::RunHook { .. }
+            | Effect::RunGate { .. }
+            | Effect::Mend { .. }
+            | Effect::Unmend { .. } => None,
         }
     }
 }

@@ -13,6 +13,7 @@ mod effects;
 mod failing;
 mod fault;
 mod folder;
+mod guests;
 mod kernel;
 mod moves;
 mod nvram;

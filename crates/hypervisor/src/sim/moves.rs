@@ -3,7 +3,7 @@
 //! Promises: while a guest moves its memory counts on both hosts; it runs on exactly one of them at any time, and
 //! on the old one if the move fails.
 
-use lifeboat_model::{Effect, EffectKey, GuestId, HostId, Mib, Movable};
+use lifeboat_model::{EffectKey, GuestId, HostId, Mib, Movable};
 
 use super::banks::Refusal;
 use super::effects::Begin;
@@ -46,7 +46,7 @@ impl SimPool {
         Ok(Begin::Takes(self.duration(time, &format!("migrate/{id}"), Some(from))))
     }
 
-    fn guest(&self, id: &GuestId) -> Result<&Guest, Refusal> {
+    pub(super) fn guest(&self, id: &GuestId) -> Result<&Guest, Refusal> {
         self.state
             .guests
             .get(id)
@@ -56,18 +56,8 @@ impl SimPool {
     /// A guest on `host`, or on its way there, that `id` must not share a host with.
     fn apart_on(&self, host: &HostId, id: &GuestId, group: Option<&str>) -> Option<&GuestId> {
         let group = group?;
-        let coming = self.state.jobs.values().filter_map(|job| match &job.effect {
-            Effect::Migrate { guest, to, .. } if to == host => Some(guest),
-            Effect::Migrate { .. }
-            | Effect::SuspendFeature { .. }
-            | Effect::RestoreFeature { .. }
-            | Effect::CheckHost { .. }
-            | Effect::SaveState { .. }
-            | Effect::EnterMaintenance { .. }
-            | Effect::LeaveMaintenance { .. }
-            | Effect::Stage { .. }
-            | Effect::Install { .. }
-            | Effect::RebootInto { .. } => None,
+        let coming = self.state.jobs.values().filter_map(|job| {
+            job.effect.migration().filter(|(_, _, to)| *to == host).map(|(guest, _, _)| guest)
         });
         let there = self.on_host.get(host).into_iter().flatten();
         there.chain(coming).filter(|other| *other != id).find(|other| {
@@ -137,20 +127,9 @@ impl SimPool {
             .state
             .jobs
             .iter()
-            .filter_map(|(key, job)| match &job.effect {
-                Effect::Migrate { guest, from, to } if from == down || to == down => {
-                    Some((key.clone(), guest.clone(), to.clone()))
-                }
-                Effect::Migrate { .. }
-                | Effect::SuspendFeature { .. }
-                | Effect::RestoreFeature { .. }
-                | Effect::CheckHost { .. }
-                | Effect::SaveState { .. }
-                | Effect::EnterMaintenance { .. }
-                | Effect::LeaveMaintenance { .. }
-                | Effect::Stage { .. }
-                | Effect::Install { .. }
-                | Effect::RebootInto { .. } => None,
+            .filter_map(|(key, job)| {
+                let (guest, from, to) = job.effect.migration()?;
+                (from == down || to == down).then(|| (key.clone(), guest.clone(), to.clone()))
             })
             .collect();
         for (key, id, to) in broken {

@@ -71,9 +71,9 @@ impl SimPool {
         }
         // A migration is carried out by its hosts and goes on without its controller. Everything else was done
         // for a controller that is gone, and starts over when it is ordered again.
-        pool.state.jobs.retain(|_, job| matches!(job.effect, Effect::Migrate { .. }));
+        pool.state.jobs.retain(|_, job| job.effect.migration().is_some());
         for (key, job) in &pool.state.jobs {
-            if let Effect::Migrate { guest, to, .. } = &job.effect
+            if let Some((guest, _, to)) = job.effect.migration()
                 && let Some(guest) = pool.state.guests.get(guest)
             {
                 *pool.load.entry(to.clone()).or_default() += guest.memory;

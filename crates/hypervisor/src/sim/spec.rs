@@ -20,6 +20,9 @@ pub struct SimTimes {
     pub maintenance: Millis,
     /// Suspending or restoring a feature.
     pub feature: Millis,
+    /// Shutting a guest down or starting it.
+    #[serde(default = "guest_time")]
+    pub guest: Millis,
     /// Bringing a release to a host.
     pub stage: Millis,
     /// Writing and verifying a bank.
@@ -42,6 +45,10 @@ pub struct SimTimes {
     pub scale_percent: u32,
 }
 
+fn guest_time() -> Millis {
+    Millis::from_secs(20)
+}
+
 impl Default for SimTimes {
     fn default() -> Self {
         Self {
@@ -49,6 +56,7 @@ impl Default for SimTimes {
             save_state: Millis::from_secs(3),
             maintenance: Millis::from_secs(4),
             feature: Millis::from_secs(3),
+            guest: guest_time(),
             stage: Millis::from_secs(20),
             install: Millis::from_secs(60),
             boot: Millis::from_secs(150),
@@ -210,6 +218,7 @@ impl SimSpec {
                 running: true,
                 movable: Movable::Yes,
                 keep_apart: None,
+                needs: std::collections::BTreeSet::new(),
             });
         }
         Ok(World::new(self.pool.clone(), coordinator, hosts, guests, self.features.clone())?)
@@ -258,5 +267,6 @@ fn host_view(id: HostId, memory: Mib, fault_domain: Option<String>) -> HostView 
         version: None,
         maintenance: false,
         failed_releases: Vec::new(),
+        offers: std::collections::BTreeSet::new(),
     }
 }

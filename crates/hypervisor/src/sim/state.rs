@@ -128,6 +128,7 @@ impl Host {
             version: up.then(|| self.running.version.clone()),
             maintenance: self.maintenance,
             failed_releases,
+            offers: std::collections::BTreeSet::new(),
         }
     }
 }
@@ -153,6 +154,7 @@ impl Guest {
             running: self.running,
             movable: self.movable.clone(),
             keep_apart: self.keep_apart.clone(),
+            needs: std::collections::BTreeSet::new(),
         }
     }
 }
@@ -164,6 +166,9 @@ pub struct GuestLife {
     pub moves: u32,
     /// Migrations that failed; it went on where it was.
     pub failed_moves: u32,
+    /// Times it was shut down by order.
+    #[serde(default)]
+    pub stops: u32,
     /// Times it was started anew.
     pub restarts: u32,
     /// Its host went down under it.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use lifeboat_model::{
-    Bank, Blocked, Bound, EVENT_SCHEMA, Effect, Event, EventKind, FeatureKind, Figures, GuestId, HostId, Mib,
-    Millis, Move, OperatorVerb, Outcome, PLAN_SCHEMA, Phase, Plan, PlanStep, Policy, PoolName, ReleaseRef,
-    ReleaseVersion, RollEnd, Sha256Hex, Timestamp,
+    Bank, Blocked, Bound, Effect, Event, EventKind, FeatureKind, Figures, GuestId, HostId, Mib, Millis, Move,
+    OperatorVerb, Outcome, PLAN_SCHEMA, Phase, Plan, PlanStep, Policy, PoolName, ReleaseRef, ReleaseVersion,
+    RollEnd, Sha256Hex, Timestamp,
 };
 
 fn path(name: &str) -> PathBuf {
@@ -99,8 +99,13 @@ fn events() -> Vec<Event> {
     // Kinds that came later stand at the end: the lines above are never changed.
     kinds.push(EventKind::CoordinatorLost { host: host("h1") });
     kinds.push(EventKind::CoordinatorBack { host: host("h1") });
-    let event =
-        |(at, what)| Event { schema: EVENT_SCHEMA, seq: at + 1, fence: 7, at: Timestamp(1_000 + at), what };
+    let event = |(at, what): (u64, EventKind)| Event {
+        schema: what.form(),
+        seq: at + 1,
+        fence: 7,
+        at: Timestamp(1_000 + at),
+        what,
+    };
     (0_u64..).zip(kinds).map(event).collect()
 }
 
@@ -115,7 +120,7 @@ fn plan() -> Plan {
         policy: Policy::default(),
         coordinator: Some(host("h1")),
         suspends: vec![FeatureKind::HaAdmissionControl, FeatureKind::PowerManagement],
-        steps: vec![PlanStep { host: host("h1"), wave: 1, moves }],
+        steps: vec![PlanStep { host: host("h1"), wave: 1, moves, stops: Vec::new() }],
         unchanged: vec![host("h3")],
         blocked: vec![Blocked {
             host: host("h4"),

@@ -33,5 +33,7 @@ fn finding(code: &str, severity: Severity, subject: &str, evidence: String) -> F
         subject: subject.to_owned(),
         evidence,
         remedy: "Make a new plan from the pool as it is now".to_owned(),
+        fix: None,
+        undo: None,
     }
 }

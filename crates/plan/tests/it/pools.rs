@@ -44,6 +44,7 @@ impl Pool {
             version: None,
             maintenance: false,
             failed_releases: Vec::new(),
+            offers: std::collections::BTreeSet::new(),
         });
         self
     }
@@ -60,6 +61,7 @@ impl Pool {
                 running: true,
                 movable: Movable::Yes,
                 keep_apart: None,
+                needs: std::collections::BTreeSet::new(),
             });
         }
         self
@@ -124,6 +126,7 @@ pub(crate) fn random_pool(hosts: usize, gib: u64, percent: u64, seed: u64) -> Po
             running: true,
             movable: Movable::Yes,
             keep_apart: None,
+            needs: std::collections::BTreeSet::new(),
         });
     }
     pool

@@ -41,6 +41,7 @@ fn pool_of(hosts: &[RawHost], guests: &[RawGuest], coordinator: Option<usize>) -
                 running: oddity != 0,
                 movable: if oddity == 1 { Movable::No { reason: "pinned".to_owned() } } else { Movable::Yes },
                 keep_apart: (2..6).contains(&oddity).then(|| format!("k{oddity}")),
+                needs: std::collections::BTreeSet::new(),
             });
         }
     }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lifeboat_model::{
-    Bank, BankState, BankView, EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, FeatureKind, FeatureView,
-    Figures, GuestId, GuestView, HostId, HostView, Mib, Movable, Move, OperatorVerb, Outcome, PLAN_SCHEMA,
-    Phase, Plan, PlanStep, Policy, PoolName, ReleaseRef, ReleaseVersion, RollEnd, Sha256Hex, Timestamp,
-    World,
+    Bank, BankState, BankView, Effect, EffectKey, Event, EventKind, FeatureKind, FeatureView, Figures,
+    GuestId, GuestView, HostId, HostView, Mib, Movable, Move, OperatorVerb, Outcome, PLAN_SCHEMA, Phase,
+    Plan, PlanStep, Policy, PoolName, ReleaseRef, ReleaseVersion, RollEnd, Sha256Hex, Timestamp, World,
 };
 use lifeboat_roll::{Action, Journal, Scope, Status, decide, waiting_on};
 
@@ -91,6 +90,7 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
             version: Some(release(1).version),
             maintenance: false,
             failed_releases: Vec::new(),
+            offers: std::collections::BTreeSet::new(),
         })
         .collect();
     let memory = Mib::from_gib(4);
@@ -102,6 +102,7 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
             running: true,
             movable: Movable::Yes,
             keep_apart: None,
+            needs: std::collections::BTreeSet::new(),
         })
         .collect();
     let moved =
@@ -114,7 +115,7 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
                 _ => vec![moved(i, i, i - 1)],
             };
             let wave = u32::try_from(i).unwrap() + 1;
-            PlanStep { host: host(i), wave, moves }
+            PlanStep { host: host(i), wave, moves, stops: Vec::new() }
         })
         .collect();
     let pool = PoolName::new("toy").unwrap();
@@ -130,6 +131,8 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
         steps,
         unchanged: Vec::new(),
         blocked: Vec::new(),
+        excluded: Vec::new(),
+        placement: Vec::new(),
         figures: Figures::default(),
         notes: Vec::new(),
     });
@@ -150,7 +153,7 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
 impl Toy {
     pub(crate) fn record(&mut self, what: EventKind) {
         let seq = self.events.len() as u64 + 1;
-        let event = Event { schema: EVENT_SCHEMA, seq, fence: self.fence, at: self.now, what };
+        let event = Event { schema: what.form(), seq, fence: self.fence, at: self.now, what };
         self.journal.apply(&event).unwrap();
         self.events.push(event);
     }
@@ -237,10 +240,21 @@ impl Toy {
             Effect::RestoreFeature { feature, original } => {
                 self.world.set_feature(FeatureView { kind: *feature, value: original.clone() });
             }
-            Effect::CheckHost { .. } | Effect::SaveState { .. } | Effect::Stage { .. } => {}
+            Effect::CheckHost { .. }
+            | Effect::SaveState { .. }
+            | Effect::Stage { .. }
+            | Effect::RunHook { .. }
+            | Effect::RunGate { .. }
+            | Effect::Mend { .. }
+            | Effect::Unmend { .. } => {}
+            Effect::StopGuest { guest, .. } | Effect::StartGuest { guest, .. } => {
+                let running = matches!(effect, Effect::StartGuest { .. });
+                let changed = GuestView { running, ..self.world.guest(guest).unwrap().clone() };
+                self.world.set_guest(changed).unwrap();
+            }
             Effect::EnterMaintenance { host } => change(&mut self.world, host, &|h| h.maintenance = true),
             Effect::LeaveMaintenance { host } => change(&mut self.world, host, &|h| h.maintenance = false),
-            Effect::Migrate { guest, to, .. } => {
+            Effect::Migrate { guest, to, .. } | Effect::Place { guest, to, .. } => {
                 if self.faults.stuck_guests.contains(guest) {
                     return Outcome::Failed { reason: "it does not converge".to_owned(), retriable: true };
                 }

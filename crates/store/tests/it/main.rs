@@ -25,6 +25,8 @@ fn plan(pool: &str) -> Plan {
         steps: Vec::new(),
         unchanged: Vec::new(),
         blocked: Vec::new(),
+        excluded: Vec::new(),
+        placement: Vec::new(),
         figures: Figures::default(),
         notes: Vec::new(),
     }

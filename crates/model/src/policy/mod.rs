@@ -1,11 +1,24 @@
 //! How a person wants a pool to be rolled.
+//!
+//! Owns: every value of a policy, its default and its range. Promises: a policy that says nothing is safe for a small
+//! pool; what a newer program added is left out of the written form where it has its default, so that older plans
+//! keep their hash. Does not: read files.
+
+mod check;
+mod command;
+mod guests;
+mod window;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::Millis;
+pub use check::PolicyError;
+pub use command::{After, Gate, Hook, HookStage, NOTHING_TO_DO};
+pub use guests::{GuestRule, GuestStrategy, matches_name};
+pub use window::{Day, Window, minutes_of};
+
+use crate::{GuestId, HostId, Millis};
 
 /// Which host goes first.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +27,8 @@ pub enum Order {
     /// The coordinator first and alone (XenServer: a member upgraded before it loses its network, I-11).
     #[default]
     CoordinatorFirst,
+    /// The coordinator last (Ganeti: the master is the way back until all others are good).
+    CoordinatorLast,
     /// No host is special; the least loaded one begins.
     LeastLoadedFirst,
 }
@@ -25,6 +40,23 @@ pub enum Placement {
     /// Guests stay where the roll put them: the fewest moves.
     #[default]
     Keep,
+    /// After the last host guests are moved until no host has much more load than the others.
+    Rebalance,
+    /// After the last host every guest is moved back to where it was.
+    Restore,
+}
+
+/// When a person must say that the roll may go on.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Approve {
+    /// Approving the plan approves all of it.
+    #[default]
+    Plan,
+    /// Once more after the first wave.
+    FirstWave,
+    /// After every wave but the last.
+    EveryWave,
 }
 
 /// How many hosts may be out of service at once.
@@ -44,6 +76,8 @@ pub enum OnFailure {
     /// No further host is started; those past their point of no return come to their end.
     #[default]
     Stop,
+    /// As `stop`, but what is suspended stays so and hosts in flight come to their end: a person says what is next.
+    Pause,
     /// Go on until more than so many hosts have failed.
     Continue(u32),
 }
@@ -62,6 +96,30 @@ pub struct Timeouts {
     pub install: Millis,
     /// From the order to reboot until the host is back and judged.
     pub reboot: Millis,
+    /// Shutting a guest down or starting it.
+    #[serde(skip_serializing_if = "is_default_guest")]
+    pub guest: Millis,
+    /// Until the owner of a guest with strategy `leave` has shut it down or moved it.
+    #[serde(skip_serializing_if = "is_default_owner")]
+    pub owner: Millis,
+}
+
+const GUEST: Millis = Millis::from_secs(600);
+const OWNER: Millis = Millis::from_secs(86_400);
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_default_guest(limit: &Millis) -> bool {
+    *limit == GUEST
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_default_owner(limit: &Millis) -> bool {
+    *limit == OWNER
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Timeouts {
@@ -72,6 +130,8 @@ impl Default for Timeouts {
             stage: Millis::from_secs(3600),
             install: Millis::from_secs(3600),
             reboot: Millis::from_secs(2700),
+            guest: GUEST,
+            owner: OWNER,
         }
     }
 }
@@ -104,6 +164,41 @@ pub struct Policy {
     pub soak: Millis,
     /// Limits of every wait.
     pub timeouts: Timeouts,
+    /// The host that goes first where the coordinator does not have to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<HostId>,
+    /// Hosts that go last, in this order: the one that this controller runs on, for example.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last: Vec<HostId>,
+    /// Memory kept free, in per cent of the pool's; the larger of this and `reserve_hosts` counts.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reserve_percent: u32,
+    /// What happens to guests, by name; the first rule that matches counts, `migrate` if none does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guests: Vec<GuestRule>,
+    /// What happens to guests that no rule names and that cannot be moved while they run.
+    #[serde(skip_serializing_if = "is_forbid")]
+    pub immovable_guests: GuestStrategy,
+    /// When a person must say that the roll may go on.
+    #[serde(skip_serializing_if = "is_default")]
+    pub approve: Approve,
+    /// When hosts may begin. Empty: always.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// A host begins only if its window stays open for so long.
+    #[serde(skip_serializing_if = "is_default")]
+    pub window_margin: Millis,
+    /// Commands around hosts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+    /// Commands between waves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_forbid(strategy: &GuestStrategy) -> bool {
+    *strategy == GuestStrategy::Forbid
 }
 
 impl Default for Policy {
@@ -121,58 +216,43 @@ impl Default for Policy {
             migrations_per_host: 2,
             soak: Millis(0),
             timeouts: Timeouts::default(),
+            canary: None,
+            last: Vec::new(),
+            reserve_percent: 0,
+            guests: Vec::new(),
+            immovable_guests: GuestStrategy::Forbid,
+            approve: Approve::default(),
+            windows: Vec::new(),
+            window_margin: Millis(0),
+            hooks: Vec::new(),
+            gates: Vec::new(),
         }
     }
 }
 
-/// Why a policy cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PolicyError {
-    /// A number is outside of what has a meaning.
-    #[error("policy value {key} = {value} is outside {allowed}")]
-    OutOfRange {
-        /// Name of the value as written in the file.
-        key: &'static str,
-        /// What was found.
-        value: u64,
-        /// What has a meaning.
-        allowed: &'static str,
-    },
-}
-
 impl Policy {
-    /// Checks every value that has a range.
-    ///
-    /// # Errors
-    /// [`PolicyError::OutOfRange`] with the first value that has no meaning.
-    pub fn validate(&self) -> Result<(), PolicyError> {
-        let in_flight = match self.max_in_flight {
-            InFlight::Hosts(hosts) => ("max-in-flight.hosts", hosts, hosts >= 1, "1 and more"),
-            InFlight::Percent(percent) => {
-                ("max-in-flight.percent", percent, (1..=50).contains(&percent), "1 to 50")
-            }
-        };
-        let attempts = ("attempts", self.attempts, (1..=20).contains(&self.attempts), "1 to 20");
-        let lanes = self.migrations_per_host;
-        let lanes = ("migrations-per-host", lanes, (1..=64).contains(&lanes), "1 to 64");
-        for (key, value, good, allowed) in [in_flight, attempts, lanes] {
-            if !good {
-                return Err(PolicyError::OutOfRange { key, value: u64::from(value), allowed });
-            }
+    /// What happens to a guest, and whether a rule names it. `movable` is whether it can be moved while it runs.
+    #[must_use]
+    pub fn strategy_of(&self, guest: &GuestId, movable: bool) -> GuestStrategy {
+        match self.guests.iter().find(|rule| rule.matches(guest)) {
+            Some(rule) => rule.strategy,
+            None if movable => GuestStrategy::Migrate,
+            None => self.immovable_guests,
         }
-        let limits = [
-            ("timeouts.step", self.timeouts.step),
-            ("timeouts.migrate", self.timeouts.migrate),
-            ("timeouts.stage", self.timeouts.stage),
-            ("timeouts.install", self.timeouts.install),
-            ("timeouts.reboot", self.timeouts.reboot),
-        ];
-        for (key, limit) in limits {
-            if limit.0 == 0 {
-                return Err(PolicyError::OutOfRange { key, value: 0, allowed: "1 ms and more" });
-            }
-        }
-        Ok(())
+    }
+
+    /// Hooks of one stage that run for a host, in the order of the file.
+    pub fn hooks_for<'p>(&'p self, stage: HookStage, host: &'p HostId) -> impl Iterator<Item = &'p Hook> {
+        self.hooks.iter().filter(move |hook| hook.stage == stage && hook.is_for(host))
+    }
+
+    /// Whether a barrier stands after every wave, only after the first, or nowhere.
+    #[must_use]
+    pub fn barriers(&self) -> Option<After> {
+        let every = self.approve == Approve::EveryWave
+            || self.gates.iter().any(|gate| gate.after == After::EveryWave);
+        let first = self.approve == Approve::FirstWave || !self.gates.is_empty();
+        if every { Some(After::EveryWave) } else { first.then_some(After::FirstWave) }
     }
 
     /// How many of `hosts` may be out of service at once; at least one.
@@ -200,6 +280,7 @@ impl fmt::Display for OnFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stop => f.write_str("stop"),
+            Self::Pause => f.write_str("pause"),
             Self::Continue(hosts) => write!(f, "continue up to {hosts} failed hosts"),
         }
     }
