@@ -92,6 +92,8 @@ pub struct HostFacts {
     pub storages: Fact<Vec<StoragePaths>>,
     /// What it will offer to guests when it runs the release, as `HostView::offers` is now.
     pub offers_after: Fact<BTreeSet<String>>,
+    /// Kind of machine it is, in the words of [`ReleaseFacts::machines`].
+    pub machine: Fact<String>,
 }
 
 /// What is known of a guest beyond what a roll looks at.

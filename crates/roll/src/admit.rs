@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use lifeboat_model::{Millis, Order, Phase, Timestamp};
+use lifeboat_model::{Millis, Order, Phase};
 
 use crate::decide::{Action, View, record_phase};
 use crate::journal::{HostRun, Journal, Status};
+use crate::waves::{self, Barrier};
 
 /// Lets the next hosts begin, as many as may.
 pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) {
@@ -18,6 +19,10 @@ pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) {
     }
     if !actions.is_empty() || view.retreating() || journal.status != Status::Running || view.held().is_some()
     {
+        return;
+    }
+    waves::open_gates(view, actions);
+    if !actions.is_empty() {
         return;
     }
     let limit = limit(view);
@@ -59,10 +64,23 @@ fn limit(view: &View<'_>) -> usize {
         return 1;
     }
     let allowed = view.policy.in_flight_of(view.world.hosts().len());
+    // A host that was lost is out of service too; one at a time may still go on.
+    let allowed = allowed.saturating_sub(lost(view).count()).max(1);
     match usize::try_from(view.journal.plan.figures.peak_hosts_down.planned) {
         Ok(planned) if planned > 0 => allowed.min(planned),
         Ok(_) | Err(_) => allowed,
     }
+}
+
+/// Hosts that this roll had in hand, that a person is to look at, and that do not serve.
+fn lost<'a>(view: &View<'a>) -> impl Iterator<Item = (usize, &'a HostRun)> {
+    let out = view.journal.out.iter().filter_map(|&step| Some((step, view.journal.hosts.get(step)?)));
+    let (world, target) = (view.world, view.journal.plan.target.digest);
+    out.filter(move |(_, run)| {
+        world
+            .host(&run.host)
+            .is_none_or(|host| !host.reachable || host.maintenance && host.running != Some(target))
+    })
 }
 
 /// Whether a host can take guests of hosts that are upgraded after it.
@@ -109,6 +127,10 @@ enum Obstacle<'a> {
     Coordinator(&'a HostRun),
     /// The time after the first host is not over: what is gone of it, and the whole.
     Soaking(Millis, Millis),
+    /// Something between the waves.
+    Barrier(Barrier<'a>),
+    /// It goes last, and this one has not come to an end.
+    Last(&'a HostRun),
     /// Of these targets some are not upgraded.
     Targets(&'a [usize]),
     /// This one brings its guests here first.
@@ -117,6 +139,8 @@ enum Obstacle<'a> {
     Busy(&'a HostRun),
     /// This one of the same fault domain is in flight.
     Domain(&'a HostRun, &'a str),
+    /// This one of the same fault domain was lost.
+    Lost(&'a HostRun, &'a str),
 }
 
 /// Why a pending host cannot begin now; `None` if it can.
@@ -129,6 +153,14 @@ pub(crate) fn why_not(view: &View<'_>, step: usize) -> Option<String> {
             format!("coordinator {}, which goes first and is {}", run.host, run.phase)
         }
         Obstacle::Soaking(gone, soak) => format!("the soak time after the first host: {gone} of {soak}"),
+        Obstacle::Barrier(barrier) => waves::tell(&barrier),
+        Obstacle::Last(run) => format!("{}, after which this host goes last", run.host),
+        Obstacle::Lost(run, domain) => {
+            format!(
+                "{} of the same fault domain {domain}, which is {} and does not serve",
+                run.host, run.phase
+            )
+        }
         Obstacle::Targets(after) => {
             let open = after.iter().filter_map(|&target| view.journal.hosts.get(target));
             let open = open.filter(|run| !upgraded(view, run)).map(|run| run.host.to_string());
@@ -156,8 +188,14 @@ fn obstacle<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
     if let Some(run) = lost_first(view) {
         return Some(Obstacle::Coordinator(run));
     }
-    if let Some((gone, soak)) = soaking(view, view.now) {
+    if let Some((gone, soak)) = soaking(view) {
         return Some(Obstacle::Soaking(gone, soak));
+    }
+    if let Some(barrier) = waves::barrier(view, step) {
+        return Some(Obstacle::Barrier(barrier));
+    }
+    if let Some(before) = before_last(view, step) {
+        return Some(Obstacle::Last(before));
     }
     let links = journal.links.get(step)?;
     let waits = journal.unmet.get(step).copied().unwrap_or(0) > 0;
@@ -179,7 +217,26 @@ fn obstacle<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
     {
         return journal.hosts.get(other).map(|run| Obstacle::Domain(run, domain));
     }
+    if view.policy.one_per_fault_domain
+        && let Some(domain) = domain_of(view, step)
+        && let Some((_, run)) = lost(view).find(|&(other, _)| domain_of(view, other) == Some(domain))
+    {
+        return Some(Obstacle::Lost(run, domain));
+    }
     None
+}
+
+/// For a host that goes last: one before it in the plan that has not come to an end.
+fn before_last<'a>(view: &View<'a>, step: usize) -> Option<&'a HostRun> {
+    let journal = view.journal;
+    let host = &journal.hosts.get(step)?.host;
+    let coordinator =
+        view.policy.order == Order::CoordinatorLast && journal.plan.coordinator.as_ref() == Some(host);
+    if !coordinator && !view.policy.last.contains(host) {
+        return None;
+    }
+    let before = [journal.pending.first(), journal.in_flight.first()].into_iter().flatten().min()?;
+    (*before < step).then(|| journal.hosts.get(*before)).flatten()
 }
 
 /// The host of the first wave that has not come to an end: one that waits before one that is in flight.
@@ -196,9 +253,9 @@ fn lost_first<'a>(view: &View<'a>) -> Option<&'a HostRun> {
     (view.policy.order == Order::CoordinatorFirst && over && !upgraded(view, run)).then_some(run)
 }
 
-fn soaking(view: &View<'_>, now: Timestamp) -> Option<(Millis, Millis)> {
+pub(crate) fn soaking(view: &View<'_>) -> Option<(Millis, Millis)> {
     let since = view.journal.first_committed?;
-    let gone = now.since(since);
+    let gone = view.now.since(since);
     let soak = view.policy.soak;
     (view.journal.committed == 1 && gone < soak).then_some((gone, soak))
 }
@@ -207,8 +264,17 @@ fn soaking(view: &View<'_>, now: Timestamp) -> Option<(Millis, Millis)> {
 /// so that the roll comes to its end instead of waiting for ever.
 fn stuck(view: &View<'_>, actions: &mut Vec<Action>) {
     let journal = view.journal;
-    if soaking(view, view.now).is_some() {
+    if soaking(view).is_some() {
         return;
+    }
+    if let Some(Obstacle::Lost(run, domain)) = journal.pending.first().and_then(|&step| obstacle(view, step))
+    {
+        let reason = format!(
+            "{} of fault domain {domain} is {} and does not serve; the others of the domain are not begun. Mend it, \
+             then order `roll resume`",
+            run.host, run.phase
+        );
+        return actions.push(Action::Record(lifeboat_model::EventKind::Halted { reason }));
     }
     if let Some(run) = lost_first(view) {
         let reason = format!(

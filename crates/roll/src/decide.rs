@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lifeboat_model::{Effect, EffectKey, EventKind, Millis, Outcome, Phase, Policy, Timestamp, World};
 
 use crate::journal::{EffectRun, EffectState, Journal, Status};
-use crate::{admit, host, pool};
+use crate::{admit, features, hooks, host, placement, pool};
 
 /// What the executor is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,11 @@ pub fn decide(
         return Vec::new();
     }
     let view = View { world, journal, policy, now };
-    let mut actions = pool::suspend(&view);
-    if !actions.is_empty() || !pool::suspended(&view) {
+    if let Some(actions) = hooks::preflight(&view) {
+        return actions;
+    }
+    let mut actions = features::prepare(&view);
+    if !actions.is_empty() || !features::ready(&view) {
         return actions;
     }
     match scope {
@@ -68,7 +71,7 @@ pub fn decide(
     if actions.is_empty() {
         admit::next(&view, &mut actions);
     }
-    if actions.is_empty() {
+    if actions.is_empty() && pool::over(&view) && placement::next(&view, &mut actions) {
         pool::finish(&view, &mut actions);
     }
     actions
@@ -101,7 +104,13 @@ impl View<'_> {
     /// Whether the roll keeps its hands off everything that can still be left undone, and why.
     pub(crate) fn held(&self) -> Option<String> {
         match self.journal.status {
-            Status::Paused => return Some("the roll is paused".to_owned()),
+            Status::Paused => {
+                let reason = self.journal.held.as_deref();
+                return Some(match reason {
+                    Some(reason) => format!("a person: {reason}"),
+                    None => "the roll is paused".to_owned(),
+                });
+            }
             Status::Running | Status::Finishing | Status::Aborting | Status::Ended(_) => {}
         }
         self.coordinator_lost()
@@ -122,8 +131,18 @@ impl View<'_> {
         self.journal.halted.is_some() || self.journal.status == Status::Aborting
     }
 
+    /// What to do about a quick effect that is wanted.
+    pub(crate) fn want_step(&self, effect: &Effect) -> Want {
+        self.want(effect, self.policy.timeouts.step)
+    }
+
     /// What to do about an effect that is wanted. `limit` is the time one try may take.
     pub(crate) fn want(&self, effect: &Effect, limit: Millis) -> Want {
+        self.want_within(effect, limit, self.policy.attempts, self.policy.retry_delay)
+    }
+
+    /// As [`View::want`], with so many tries in all and this pause between them.
+    pub(crate) fn want_within(&self, effect: &Effect, limit: Millis, attempts: u32, delay: Millis) -> Want {
         let Some(run) = self.journal.effect(effect) else {
             return Want::Act(Action::Perform { attempt: 1, effect: effect.clone() });
         };
@@ -135,14 +154,14 @@ impl View<'_> {
             }
             EffectState::Open { interrupted: false } => self.wait(run, limit),
             EffectState::Failed { reason, retriable } => {
-                if !retriable || run.attempt >= self.policy.attempts {
+                if !retriable || run.attempt >= attempts {
                     let tries = if run.attempt > 1 {
                         format!(" (tried {} times)", run.attempt)
                     } else {
                         String::new()
                     };
                     Want::GaveUp { reason: format!("{}: {reason}{tries}", run.effect) }
-                } else if self.now.since(run.since) >= self.policy.retry_delay {
+                } else if self.now.since(run.since) >= delay {
                     Want::Act(Action::Perform { attempt: run.attempt + 1, effect: effect.clone() })
                 } else {
                     Want::Wait

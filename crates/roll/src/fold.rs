@@ -1,8 +1,8 @@
 //! Applying one event to the state of a roll.
 
 use lifeboat_model::{
-    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, FeatureKind, HostId, IllegalPhase, OperatorVerb,
-    Outcome, Phase, RollEnd, Timestamp,
+    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, FeatureKind, GuestId, HostId, IllegalPhase,
+    OperatorVerb, Outcome, Phase, RollEnd, Timestamp,
 };
 use thiserror::Error;
 
@@ -138,7 +138,7 @@ impl Journal {
                 }
                 self.held = Some(reason.clone());
             }
-            EventKind::FeatureTouched { feature, value } => self.feature_touched(*feature, value),
+            EventKind::FeatureTouched { feature, value } => self.feature_touched(*feature, value, at),
             EventKind::FeatureKept { feature, value, .. } => {
                 for suspension in self.suspensions.iter_mut().filter(|s| s.feature == *feature) {
                     suspension.restored = true;
@@ -151,12 +151,14 @@ impl Journal {
             EventKind::WindowClosed { until } => {
                 self.window = Some(WindowState { open: false, since: at, until: *until });
             }
-            EventKind::Warned { code, subject, text } => self.warnings.push(Warning {
-                at,
-                code: code.clone(),
-                subject: subject.clone(),
-                text: text.clone(),
-            }),
+            EventKind::Warned { code, subject, text } => {
+                if let (true, Ok(guest)) = (code.starts_with("placement-"), GuestId::new(subject)) {
+                    self.unplaced.insert(guest);
+                    self.count_placed();
+                }
+                let (code, subject, text) = (code.clone(), subject.clone(), text.clone());
+                self.warnings.push(Warning { at, code, subject, text });
+            }
             EventKind::SuspensionAdopted { feature, original, .. } => self.adopt(*feature, original, at),
             EventKind::Unknown => {}
         }
@@ -164,7 +166,10 @@ impl Journal {
     }
 
     /// What somebody gave a feature meanwhile is what it gets back; it is to be suspended anew.
-    fn feature_touched(&mut self, feature: FeatureKind, value: &str) {
+    fn feature_touched(&mut self, feature: FeatureKind, value: &str, since: Timestamp) {
+        if !self.suspensions.iter().any(|s| s.feature == feature && !s.restored) {
+            self.adopt(feature, value, since);
+        }
         for suspension in self.suspensions.iter_mut().filter(|s| s.feature == feature && !s.restored) {
             value.clone_into(&mut suspension.original);
         }
@@ -176,15 +181,12 @@ impl Journal {
     /// Takes over what an earlier roll switched off, as if this one had.
     fn adopt(&mut self, feature: FeatureKind, original: &str, since: Timestamp) {
         let original = original.to_owned();
-        let effect = Effect::SuspendFeature { feature, original: original.clone() };
-        let state = EffectState::Done;
-        self.pool_effects.insert(effect.key(), EffectRun { effect, attempt: 1, since, state });
         self.suspensions.push(Suspension { feature, original, since, restored: false, kept: None });
     }
 
     fn interrupt(&mut self) {
         let of_hosts = self.hosts.iter_mut().flat_map(|run| run.effects.values_mut());
-        for run in of_hosts.chain(self.pool_effects.values_mut()) {
+        for run in of_hosts.chain(self.pool_effects.values_mut()).chain(self.placements.values_mut()) {
             if run.state == (EffectState::Open { interrupted: false }) {
                 run.state = EffectState::Open { interrupted: true };
             }
@@ -237,6 +239,10 @@ impl Journal {
             Some(host) => {
                 self.run_mut(seq, &host)?.effects.insert(key.clone(), run);
             }
+            None if matches!(run.effect, Effect::Place { .. }) => {
+                self.placing.insert(key.clone());
+                self.placements.insert(key.clone(), run);
+            }
             None => {
                 self.pool_effects.insert(key.clone(), run);
             }
@@ -256,6 +262,7 @@ impl Journal {
         let step = host.and_then(|host| self.index.get(&host).copied());
         let effects = match step.and_then(|step| self.hosts.get_mut(step)) {
             Some(run) if run.effects.contains_key(key) => &mut run.effects,
+            Some(_) | None if self.placements.contains_key(key) => &mut self.placements,
             Some(_) | None => &mut self.pool_effects,
         };
         let run = effects.get_mut(key).ok_or_else(not_open)?;
@@ -291,7 +298,25 @@ impl Journal {
             );
         }
         self.touched.extend(step);
+        if self.placing.remove(key) {
+            self.count_placed();
+        }
         Ok(())
+    }
+
+    /// Moves after the last host that have ended, from the first on.
+    fn count_placed(&mut self) {
+        while let Some(planned) = self.plan.placement.get(self.placed) {
+            let (guest, from, to) = (planned.guest.clone(), planned.from.clone(), planned.to.clone());
+            let done = self
+                .placements
+                .get(&Effect::Place { guest, from, to }.key())
+                .is_some_and(|run| run.state == EffectState::Done);
+            if !done && !self.unplaced.contains(&planned.guest) {
+                return;
+            }
+            self.placed += 1;
+        }
     }
 
     fn apply_phase(
@@ -335,6 +360,11 @@ impl Journal {
             } else {
                 self.in_flight.remove(&step);
             }
+        }
+        if matches!(after, Phase::NeedsYou { .. }) {
+            self.out.insert(step);
+        } else {
+            self.out.remove(&step);
         }
         if matches!(after, Phase::Committed) {
             self.committed += 1;
@@ -383,6 +413,7 @@ impl Journal {
                     // What it was held for was seen by a person: failures up to here are decided.
                     if self.held.take().is_some() {
                         self.failures = 0;
+                        self.forget_failed_commands();
                     }
                 }
                 Status::Ended(RollEnd::Stopped { .. }) => self.reopen(),
@@ -409,6 +440,9 @@ impl Journal {
                     run.phase = Phase::Pending;
                     run.effects.clear();
                     self.pending.extend(step);
+                    if let Some(step) = step {
+                        self.out.remove(&step);
+                    }
                 }
                 if let Some(step) = step {
                     self.skips.remove(&step);
@@ -438,9 +472,22 @@ impl Journal {
             self.status = Status::Running;
         }
         if !matches!(self.status, Status::Ended(_)) {
+            self.forget_failed_commands();
             self.halted = None;
             self.held = None;
             self.failures = 0;
+        }
+    }
+
+    /// A gate or a preflight hook that failed is asked anew when a person goes on.
+    fn forget_failed_commands(&mut self) {
+        let failed =
+            |run: &EffectRun| run.effect.is_command() && matches!(run.state, EffectState::Failed { .. });
+        self.pool_effects.retain(|_, run| !failed(run));
+        for &step in &self.pending {
+            if let Some(host) = self.hosts.get_mut(step) {
+                host.effects.retain(|_, run| !failed(run));
+            }
         }
     }
 

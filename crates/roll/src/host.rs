@@ -1,8 +1,10 @@
 //! The next step of one host on its way.
 
-use lifeboat_model::{Bank, BankState, Effect, GuestView, HostView, Move, Phase};
+use lifeboat_model::{Bank, BankState, Effect, GuestView, HookStage, HostView, Move, Phase};
 
 use crate::decide::{Action, View, Want, record_phase};
+use crate::guests::{self, Starts};
+use crate::hooks::{self, Hooks};
 use crate::journal::{EffectRun, EffectState, HostRun};
 use crate::reboot;
 
@@ -39,6 +41,14 @@ fn look(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
         }
         Phase::StateSaved => drain(view, step, run, host, actions),
         Phase::Drained => {
+            if intruder(view, run).is_none() {
+                match hooks::at(view, run, HookStage::Maintenance) {
+                    Hooks::Passed => {}
+                    Hooks::Wait(mut next) => return actions.append(&mut next),
+                    Hooks::NothingToDo(reason) => return skip(run, reason, actions),
+                    Hooks::Failed(reason) => return fail(run, reason, actions),
+                }
+            }
             let effect = Effect::Stage { host: run.host.clone(), release: view.journal.plan.target.clone() };
             guarded(view, run, &effect, view.policy.timeouts.stage, Phase::Staged, actions);
         }
@@ -47,10 +57,21 @@ fn look(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
         Phase::Rebooted => reboot::judge(view, run, host, actions),
         Phase::Verified => {
             let effect = Effect::LeaveMaintenance { host: run.host.clone() };
-            match view.want(&effect, view.policy.timeouts.step) {
+            match view.want_step(&effect) {
                 Want::Act(action) => actions.push(action),
                 Want::Wait => {}
-                Want::Done => actions.push(record_phase(&run.host, Phase::Committed)),
+                Want::Done => match give_back(view, run, host, actions) {
+                    Some(Ok(())) => actions.push(record_phase(&run.host, Phase::Committed)),
+                    Some(Err(reason)) => {
+                        needs_you(
+                            run,
+                            &format!("it runs the release; {reason}"),
+                            "see to that by hand",
+                            actions,
+                        );
+                    }
+                    None => {}
+                },
                 Want::GaveUp { reason } => {
                     needs_you(run, &reason, "let it leave maintenance by hand", actions);
                 }
@@ -76,6 +97,12 @@ fn admitted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<A
     }
     if let Some(reason) = unfit(view, run, host) {
         return fail(run, reason, actions);
+    }
+    match hooks::at(view, run, HookStage::Preflight) {
+        Hooks::Passed => {}
+        Hooks::Wait(mut next) => return actions.append(&mut next),
+        Hooks::NothingToDo(reason) => return skip(run, reason, actions),
+        Hooks::Failed(reason) => return fail(run, reason, actions),
     }
     let release = view.journal.plan.target.clone();
     let effect = Effect::CheckHost { host: run.host.clone(), release, retry: run.retry };
@@ -157,8 +184,42 @@ fn install(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Ac
     guarded(view, run, &effect, view.policy.timeouts.install, Phase::Installed, actions);
 }
 
+/// What follows when a host takes guests again: those that were shut down are started, and the last hooks run.
+/// `None`: that is under way.
+fn give_back(
+    view: &View<'_>,
+    run: &HostRun,
+    host: &HostView,
+    actions: &mut Vec<Action>,
+) -> Option<Result<(), String>> {
+    let mut problems = Vec::new();
+    match guests::start(view, run, host) {
+        Starts::Done => {}
+        Starts::Wait(mut next) => {
+            actions.append(&mut next);
+            return None;
+        }
+        Starts::Failed(reason) => problems.push(reason),
+    }
+    match hooks::at(view, run, HookStage::PostMaintenance) {
+        Hooks::Passed | Hooks::NothingToDo(_) => {}
+        Hooks::Wait(mut next) => {
+            actions.append(&mut next);
+            return None;
+        }
+        Hooks::Failed(reason) => problems.push(reason),
+    }
+    Some(if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) })
+}
+
 /// Maintenance first, so that nothing new comes; then every running guest to where the plan says.
 fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
+    match hooks::at(view, run, HookStage::PreMaintenance) {
+        Hooks::Passed => {}
+        Hooks::Wait(mut next) => return actions.append(&mut next),
+        Hooks::NothingToDo(reason) => return skip(run, reason, actions),
+        Hooks::Failed(reason) => return fail(run, reason, actions),
+    }
     let enter = Effect::EnterMaintenance { host: run.host.clone() };
     match view.want(&enter, view.policy.timeouts.step) {
         Want::Act(action) => return actions.push(action),
@@ -174,14 +235,24 @@ fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: 
         }
         return;
     }
-    let moves = view.journal.plan.steps.get(step).map_or(&[][..], |step| &step.moves);
+    let planned = view.journal.plan.steps.get(step);
+    let moves = planned.map_or(&[][..], |step| &step.moves);
+    let stops = planned.map_or(&[][..], |step| &step.stops);
     let lanes = usize::try_from(view.policy.migrations_per_host).unwrap_or(usize::MAX);
     let mut open = run.open().count();
     let mut left = 0_usize;
     let mut problem = None;
+    // Guests are shut down last, when all others have gone: they are down as short as can be.
+    let stopped = |guest: &GuestView| stops.iter().find(|stop| stop.guest == guest.id);
+    let movers = view.world.running_on(&run.host).filter(|guest| stopped(guest).is_none()).count();
     for guest in view.world.running_on(&run.host) {
         left += 1;
-        match move_guest(view, guest, moves) {
+        let next = match stopped(guest) {
+            Some(stop) if movers == 0 || stop.by_owner => guests::stop(view, run, stop),
+            Some(_) => Ok(Want::Wait),
+            None => move_guest(view, guest, moves),
+        };
+        match next {
             Ok(Want::Act(Action::Perform { attempt, effect })) => {
                 if open < lanes && problem.is_none() {
                     open += 1;
@@ -236,7 +307,7 @@ fn move_guest(view: &View<'_>, guest: &GuestView, moves: &[Move]) -> Result<Want
 }
 
 /// An effect that was done, and is not so any more: somebody else has a hand in it.
-fn again(view: &View<'_>, run: &EffectRun, effect: Effect, what: &str) -> Want {
+pub(crate) fn again(view: &View<'_>, run: &EffectRun, effect: Effect, what: &str) -> Want {
     if view.now.since(run.since) < view.policy.retry_delay {
         Want::Wait
     } else if run.attempt < view.policy.attempts {
@@ -250,6 +321,9 @@ fn again(view: &View<'_>, run: &EffectRun, effect: Effect, what: &str) -> Want {
 /// Takes a host back that has not passed its point of no return.
 fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
     // What a dead controller ordered may be under way: its end is heard before its undoing is ordered.
+    if let Some(mut hear) = guests::stopping(view, run) {
+        return actions.append(&mut hear);
+    }
     let enter = Effect::EnterMaintenance { host: run.host.clone() };
     if let Some(EffectRun { state: EffectState::Open { interrupted: true }, attempt, .. }) =
         view.journal.effect(&enter)
@@ -288,8 +362,8 @@ fn expire(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
             | Effect::RunGate { .. }
             | Effect::Mend { .. }
             | Effect::Unmend { .. }
-            | Effect::RunHook { .. }
             | Effect::LeaveMaintenance { .. } => limits.step,
+            Effect::RunHook { ref hook, .. } => hooks::limit_of(view, hook),
             Effect::StopGuest { .. } | Effect::StartGuest { .. } => limits.guest,
         };
         if let Want::Act(action @ Action::Record(_)) = view.want(&open.effect, limit) {
@@ -300,21 +374,45 @@ fn expire(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
 
 /// Gives the host back to the pool, then lets it take its last phase.
 fn leave(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions: &mut Vec<Action>) {
+    if let Some(mut hear) = guests::stopping(view, run) {
+        return actions.append(&mut hear);
+    }
     let enter = Effect::EnterMaintenance { host: run.host.clone() };
     let entered = view.journal.effect(&enter).is_some() || host.maintenance;
     if !entered {
-        return actions.push(record_phase(&run.host, exit.clone()));
+        return leave_with(view, run, host, exit, actions);
     }
     let effect = Effect::LeaveMaintenance { host: run.host.clone() };
     match view.want(&effect, view.policy.timeouts.step) {
         Want::Act(action) => actions.push(action),
         Want::Wait => {}
-        Want::Done => actions.push(record_phase(&run.host, exit.clone())),
+        Want::Done => leave_with(view, run, host, exit, actions),
         Want::GaveUp { reason } => {
             let before = exit.reason().map(|reason| format!("{reason}; ")).unwrap_or_default();
             needs_you(run, &format!("{before}{reason}"), "let it leave maintenance by hand", actions);
         }
     }
+}
+
+/// The last phase of a host that is given back; what its turn had begun is ended first.
+fn leave_with(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions: &mut Vec<Action>) {
+    if run.stopped.is_empty() && !hooks::begun(run) {
+        return actions.push(record_phase(&run.host, exit.clone()));
+    }
+    match give_back(view, run, host, actions) {
+        Some(Ok(())) => actions.push(record_phase(&run.host, exit.clone())),
+        Some(Err(reason)) => {
+            let before = exit.reason().map(|reason| format!("{reason}; ")).unwrap_or_default();
+            needs_you(run, &format!("{before}{reason}"), "see to that by hand", actions);
+        }
+        None => {}
+    }
+}
+
+/// A hook said that nothing is to be done on this host.
+fn skip(run: &HostRun, reason: String, actions: &mut Vec<Action>) {
+    let exit = Box::new(Phase::Skipped { reason });
+    actions.push(record_phase(&run.host, Phase::Leaving { exit }));
 }
 
 pub(crate) fn fail(run: &HostRun, reason: String, actions: &mut Vec<Action>) {
@@ -328,6 +426,7 @@ fn leave_for_you(run: &HostRun, reason: String, actions: &mut Vec<Action>) {
 }
 
 pub(crate) fn needs_you(run: &HostRun, reason: &str, remedy: &str, actions: &mut Vec<Action>) {
-    let reason = format!("{reason}; {remedy}");
+    let down = guests::left_down(run).map(|down| format!("; {down}")).unwrap_or_default();
+    let reason = format!("{reason}; {remedy}{down}");
     actions.push(record_phase(&run.host, Phase::NeedsYou { reason }));
 }

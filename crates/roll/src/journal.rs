@@ -171,8 +171,16 @@ pub struct Journal {
     pub(crate) approved: u32,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) handed_over: bool,
+    /// Steps of hosts that a person is to look at.
+    pub(crate) out: BTreeSet<usize>,
     /// Moves after the last host.
     pub(crate) placements: BTreeMap<EffectKey, EffectRun>,
+    /// Those of them that have not ended.
+    pub(crate) placing: BTreeSet<EffectKey>,
+    /// Guests whose move after the last host is not done.
+    pub(crate) unplaced: BTreeSet<GuestId>,
+    /// So many of the plan's moves after the last host, from the first on, have ended.
+    pub(crate) placed: usize,
 }
 
 impl Journal {
@@ -212,7 +220,11 @@ impl Journal {
             approved: 0,
             warnings: Vec::new(),
             handed_over: false,
+            out: BTreeSet::new(),
             placements: BTreeMap::new(),
+            placing: BTreeSet::new(),
+            unplaced: BTreeSet::new(),
+            placed: 0,
             links: Arc::new(links),
             index,
             plan,
@@ -339,7 +351,7 @@ impl Journal {
     pub fn is_open(&self, key: &EffectKey) -> bool {
         let host = key.0.split_once('/').and_then(|(host, _)| HostId::new(host).ok());
         let of_host = host.and_then(|host| self.host(&host)).and_then(|run| run.effects.get(key));
-        let run = of_host.or_else(|| self.pool_effects.get(key));
+        let run = of_host.or_else(|| self.pool_effects.get(key)).or_else(|| self.placements.get(key));
         run.is_some_and(|run| matches!(run.state, EffectState::Open { .. }))
     }
 
@@ -348,7 +360,7 @@ impl Journal {
         let key = effect.key();
         match effect.host() {
             Some(host) => self.host(host).and_then(|run| run.effects.get(&key)),
-            None => self.pool_effects.get(&key),
+            None => self.pool_effects.get(&key).or_else(|| self.placements.get(&key)),
         }
     }
 }

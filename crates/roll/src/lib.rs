@@ -8,14 +8,19 @@
 
 mod admit;
 mod decide;
+mod features;
 mod fold;
+mod guests;
+mod hooks;
 mod host;
 mod journal;
+mod placement;
 mod pool;
 mod reboot;
 mod waiting;
+mod waves;
 
 pub use decide::{Action, Scope, decide};
 pub use fold::FoldError;
 pub use journal::{EffectRun, EffectState, HostRun, Journal, Status, Suspension, Warning, WindowState};
-pub use waiting::{waiting_on, waiting_on_pool};
+pub use waiting::{to_approve, waiting_on, waiting_on_pool};

@@ -1,69 +1,10 @@
-//! What happens around the hosts: features first and last, stopping, the end.
+//! What happens around the hosts: stopping, the end.
 
-use lifeboat_model::{Effect, EventKind, OnFailure, Phase, RollEnd};
+use lifeboat_model::{EventKind, OnFailure, Phase, RollEnd};
 
-use crate::decide::{Action, View, Want};
-use crate::journal::{EffectRun, EffectState, Status};
-
-/// Suspends what the plan names, before the first host. The intent holds the value that is seen now.
-pub(crate) fn suspend(view: &View<'_>) -> Vec<Action> {
-    if view.retreating() || view.journal.status == Status::Paused || nothing_left(view) {
-        return Vec::new();
-    }
-    let mut actions = Vec::new();
-    for &kind in &view.journal.plan.suspends {
-        // The value of an earlier intent counts, not what is seen now: that may be "off" because of it.
-        let ordered = view.journal.suspensions.iter().find(|s| s.feature == kind && !s.restored);
-        let seen = view.world.feature(kind).filter(|feature| feature.is_on());
-        let Some(original) = ordered.map(|s| &s.original).or(seen.map(|feature| &feature.value)).cloned()
-        else {
-            continue;
-        };
-        let effect = Effect::SuspendFeature { feature: kind, original };
-        if let Some(restore) = restoring(view, kind) {
-            // It was being restored when a person ordered to go on: that comes to its end first.
-            if let Want::Act(action) = view.want(&restore, view.policy.timeouts.step) {
-                actions.push(action);
-            }
-            continue;
-        }
-        match view.want(&effect, view.policy.timeouts.step) {
-            Want::Act(action) => actions.push(action),
-            Want::GaveUp { reason } => {
-                if view.journal.halted.is_none() {
-                    actions.push(Action::Record(EventKind::Halted { reason }));
-                }
-            }
-            Want::Wait | Want::Done => {}
-        }
-    }
-    actions
-}
-
-/// Whether hosts may be looked at: every feature that is to be off is off, or the roll is on its way back.
-pub(crate) fn suspended(view: &View<'_>) -> bool {
-    if view.retreating() || view.journal.status == Status::Paused || nothing_left(view) {
-        return true;
-    }
-    view.journal.suspensions.iter().filter(|s| !s.restored).all(|s| {
-        let effect = Effect::SuspendFeature { feature: s.feature, original: s.original.clone() };
-        restoring(view, s.feature).is_none()
-            && matches!(view.want(&effect, view.policy.timeouts.step), Want::Done)
-    })
-}
-
-/// The order to restore a feature, while it has no outcome.
-fn restoring(view: &View<'_>, kind: lifeboat_model::FeatureKind) -> Option<Effect> {
-    let open = |run: &&EffectRun| {
-        matches!(run.state, EffectState::Open { .. })
-            && matches!(run.effect, Effect::RestoreFeature { feature, .. } if feature == kind)
-    };
-    view.journal.pool_effects.values().find(open).map(|run| run.effect.clone())
-}
-
-fn nothing_left(view: &View<'_>) -> bool {
-    view.journal.pending.is_empty() && view.journal.in_flight.is_empty()
-}
+use crate::decide::{Action, View};
+use crate::features;
+use crate::journal::Status;
 
 /// Stops the roll when more hosts failed than the policy allows.
 pub(crate) fn halt(view: &View<'_>, actions: &mut Vec<Action>) {
@@ -77,7 +18,7 @@ pub(crate) fn halt(view: &View<'_>, actions: &mut Vec<Action>) {
     if view.journal.halted.is_some() {
         return;
     }
-    if view.journal.failures <= allowed {
+    if view.journal.failures <= allowed || view.journal.held.is_some() {
         return;
     }
     let failed: Vec<String> = view
@@ -87,7 +28,15 @@ pub(crate) fn halt(view: &View<'_>, actions: &mut Vec<Action>) {
         .filter(|run| run.phase.is_failure())
         .map(|run| format!("{} {}: {}", run.host, run.phase, run.phase.reason().unwrap_or("no reason given")))
         .collect();
-    actions.push(Action::Record(EventKind::Halted { reason: failed.join("; ") }));
+    let reason = failed.join("; ");
+    let pause = view.policy.on_failure == OnFailure::Pause && !view.retreating();
+    actions.push(Action::Record(if pause {
+        let reason =
+            format!("{reason}; `roll resume` goes on without it, `roll resume --retry HOST` tries it again");
+        EventKind::Held { reason, finish: true }
+    } else {
+        EventKind::Halted { reason }
+    }));
 }
 
 /// Notes when the coordinator is lost and when it is back, and stops the roll when it is lost for too long.
@@ -106,38 +55,36 @@ fn coordinator(view: &View<'_>) -> Option<Action> {
     }
 }
 
-/// Restores the features in reverse order and ends the roll, when no host is in flight and none will be.
-pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
+/// Whether no host is in flight and none will be.
+pub(crate) fn over(view: &View<'_>) -> bool {
     let journal = view.journal;
     if !journal.in_flight.is_empty() || (!journal.pending.is_empty() && !view.retreating()) {
-        return;
+        return false;
     }
-    if journal.status == Status::Paused && !journal.pending.is_empty() {
-        return;
-    }
+    // What a person is to decide about may be that a host is tried again.
+    let asked = journal.held.is_some() && !view.retreating();
+    let paused = matches!(journal.status, Status::Paused | Status::Finishing) && !journal.pending.is_empty();
+    !(asked || paused)
+}
+
+/// Restores the features in reverse order and ends the roll.
+pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
     let mut stuck = Vec::new();
-    for suspension in journal.suspensions.iter().rev().filter(|s| !s.restored) {
-        // A suspension that is under way would end after the restoration, and leave the feature off.
-        let suspend =
-            Effect::SuspendFeature { feature: suspension.feature, original: suspension.original.clone() };
-        if view.journal.effect(&suspend).is_some_and(|run| matches!(run.state, EffectState::Open { .. })) {
-            if let Want::Act(action) = view.want(&suspend, view.policy.timeouts.step) {
-                actions.push(action);
-            }
-            return;
-        }
-        let effect =
-            Effect::RestoreFeature { feature: suspension.feature, original: suspension.original.clone() };
-        match view.want(&effect, view.policy.timeouts.step) {
-            // One after the other: the order is a promise.
-            Want::Act(action) => return actions.push(action),
-            Want::Wait => return,
-            Want::Done => {}
-            Want::GaveUp { reason } => stuck.push(reason),
-        }
+    if !features::restore(view, actions, &mut stuck) {
+        return;
     }
+    let told = |guest: &str| view.journal.warnings.iter().any(|w| w.code == LEFT_DOWN && w.subject == guest);
+    let down = view.journal.stopped_guests().filter(|(_, guest, _)| !told(guest.as_str()));
+    actions.extend(down.map(|(host, guest, _)| {
+        let text = format!("this roll shut it down on {host} and could not start it again; start it by hand");
+        let (code, subject) = (LEFT_DOWN.to_owned(), guest.to_string());
+        Action::Record(EventKind::Warned { code, subject, text })
+    }));
     actions.push(Action::Record(EventKind::RollEnded { end: end(view, &stuck) }));
 }
+
+/// Code of the warning that names a guest which was not started again.
+const LEFT_DOWN: &str = "guest-left-down";
 
 fn end(view: &View<'_>, stuck: &[String]) -> RollEnd {
     let journal = view.journal;

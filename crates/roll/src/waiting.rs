@@ -1,16 +1,17 @@
 //! What a host waits for: always an answer, never a shrug.
 
-use lifeboat_model::{Effect, Phase, Timestamp, World};
+use lifeboat_model::{Effect, GuestStop, Phase, Timestamp, World};
 
 use crate::admit;
 use crate::decide::View;
 use crate::journal::{EffectRun, EffectState, HostRun, Journal, Status};
 use crate::reboot::{self, Judgement};
+use crate::{guests, placement, waves};
 
 /// What this host waits for, most important first; empty if it has come to an end.
 #[must_use]
 pub fn waiting_on(world: &World, journal: &Journal, run: &HostRun, now: Timestamp) -> Vec<String> {
-    let view = View { world, journal, policy: &journal.plan.policy, now };
+    let view = View { world, journal, policy: &journal.policy, now };
     match &run.phase {
         Phase::Committed
         | Phase::RolledBack { .. }
@@ -35,6 +36,7 @@ pub fn waiting_on(world: &World, journal: &Journal, run: &HostRun, now: Timestam
         | Phase::Leaving { .. } => {
             let mut list: Vec<String> =
                 run.effects.values().filter_map(|effect| open(&view, effect)).collect();
+            list.extend(owners(&view, run));
             if list.is_empty()
                 && !run.past_no_return()
                 && let Some(held) = view.held()
@@ -49,6 +51,22 @@ pub fn waiting_on(world: &World, journal: &Journal, run: &HostRun, now: Timestam
     }
 }
 
+/// Guests of a host that is being drained which are left to their owners.
+fn owners(view: &View<'_>, run: &HostRun) -> Vec<String> {
+    let step = view.journal.index.get(&run.host).and_then(|&at| view.journal.plan.steps.get(at));
+    let Some(step) = step.filter(|_| matches!(run.phase, Phase::StateSaved)) else { return Vec::new() };
+    let left = |stop: &&GuestStop| {
+        stop.by_owner
+            && view.world.guest(&stop.guest).is_some_and(|guest| guest.running && guest.host == run.host)
+    };
+    let limit = view.policy.timeouts.owner;
+    let gone = view.now.since(guests::entered(view, run));
+    let tell = |stop: &GuestStop| {
+        format!("the owner of guest {} to shut it down or move it, for {gone} of {limit}", stop.guest)
+    };
+    step.stops.iter().filter(left).map(tell).collect()
+}
+
 fn pending(view: &View<'_>, run: &HostRun) -> Vec<String> {
     if let Status::Ended(_) = view.journal.status {
         return vec!["the roll to be taken up again".to_owned()];
@@ -58,6 +76,16 @@ fn pending(view: &View<'_>, run: &HostRun) -> Vec<String> {
     }
     if let Some(held) = view.held() {
         return vec![held];
+    }
+    if view.journal.status == Status::Finishing {
+        return vec![match view.journal.held() {
+            Some(reason) => format!("a person: {reason}"),
+            None => "the roll pauses after the hosts in flight".to_owned(),
+        }];
+    }
+    let own: Vec<String> = run.effects.values().filter_map(|effect| open(view, effect)).collect();
+    if !own.is_empty() {
+        return own;
     }
     let step = view.journal.index.get(&run.host).copied();
     vec![step.and_then(|step| admit::why_not(view, step)).unwrap_or_else(|| "its turn".to_owned())]
@@ -84,8 +112,26 @@ fn open(view: &View<'_>, run: &EffectRun) -> Option<String> {
 /// What the roll as a whole waits for, if it is not about a host.
 #[must_use]
 pub fn waiting_on_pool(world: &World, journal: &Journal, now: Timestamp) -> Vec<String> {
-    let view = View { world, journal, policy: &journal.plan.policy, now };
+    let view = View { world, journal, policy: &journal.policy, now };
     let mut list: Vec<String> = view.held().into_iter().collect();
+    if list.is_empty()
+        && let Some(reason) = journal.held()
+    {
+        list.push(format!("a person: {reason}"));
+    }
     list.extend(journal.pool_effects.values().filter_map(|run| open(&view, run)));
+    if let (true, Some(wait)) = (journal.in_flight.is_empty(), waves::long_wait(&view)) {
+        list.push(waves::tell(&wait));
+    }
+    let left = placement::left(journal);
+    if left > 0 && journal.in_flight.is_empty() && journal.pending.is_empty() {
+        list.push(format!("{left} moves of guests after the last host"));
+    }
     list
+}
+
+/// The wave that waits for a person's approval and for nothing else.
+#[must_use]
+pub fn to_approve(world: &World, journal: &Journal, now: Timestamp) -> Option<u32> {
+    waves::to_approve(&View { world, journal, policy: &journal.policy, now })
 }

@@ -117,7 +117,6 @@ fn is_default_owner(limit: &Millis) -> bool {
     *limit == OWNER
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -4,4 +4,5 @@
 mod crash;
 mod moments;
 mod order;
+mod policy;
 mod toy;

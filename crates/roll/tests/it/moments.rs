@@ -2,8 +2,8 @@
 
 use crate::toy::{Die, Toy, guest, host, pool};
 use lifeboat_model::{
-    BankState, Effect, EffectKey, EventKind, InFlight, Millis, OnFailure, OperatorVerb, Outcome, Phase,
-    Policy, RollEnd,
+    BankState, Effect, EffectKey, EventKind, FeatureView, InFlight, Millis, OnFailure, OperatorVerb, Outcome,
+    Phase, Policy, RollEnd,
 };
 use lifeboat_roll::{Action, Scope, Status, decide};
 
@@ -269,6 +269,10 @@ fn the_trouble_of_one_host_holds_no_other_back() {
                     outcome: Outcome::Failed { reason: "net".into(), retriable: true },
                 });
                 continue;
+            }
+            if let Effect::SuspendFeature { feature, .. } = &e {
+                let off = FeatureView { kind: *feature, value: FeatureView::OFF.to_owned() };
+                toy.world.set_feature(off);
             }
             if let Effect::EnterMaintenance { host } = &e {
                 let mut h = toy.world.host(host).unwrap().clone();

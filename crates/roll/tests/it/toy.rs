@@ -48,6 +48,8 @@ pub(crate) struct Faults {
     pub(crate) once: BTreeSet<EffectKey>,
     /// Effects (by key) that fail at every try.
     pub(crate) always: BTreeSet<EffectKey>,
+    /// Hooks (by key) that have nothing to do.
+    pub(crate) nothing_to_do: BTreeSet<EffectKey>,
 }
 
 /// The pool, the roll's events, and the controller's state.
@@ -151,6 +153,49 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
 }
 
 impl Toy {
+    /// Changes the plan before the first event.
+    pub(crate) fn planned(mut self, change: impl FnOnce(&mut Plan)) -> Self {
+        change(Arc::make_mut(&mut self.plan));
+        self
+    }
+
+    /// Lets a controller work until there is nothing to do but wait; says whether the roll has ended.
+    pub(crate) fn settle(&mut self) -> bool {
+        let policy = |toy: &Self| Arc::clone(toy.journal.policy());
+        for _ in 0..10_000 {
+            let actions = decide(&self.world, &self.journal, &policy(self), Scope::All, self.now);
+            if actions.is_empty() {
+                return matches!(self.journal.status(), Status::Ended(_));
+            }
+            let mut orders = Vec::new();
+            for action in actions {
+                match action {
+                    Action::Record(what) => self.record(what),
+                    Action::Perform { attempt, effect } => {
+                        let key = effect.key();
+                        self.record(EventKind::Intent { key, attempt, effect: effect.clone() });
+                        orders.push(effect);
+                    }
+                }
+            }
+            for effect in orders {
+                let outcome = self.perform(&effect);
+                self.record(EventKind::Outcome { key: effect.key(), outcome });
+            }
+            self.watch();
+        }
+        panic!("the roll came to no rest: {:?}", self.phases());
+    }
+
+    /// Positions in what was ordered, of effects with this key.
+    pub(crate) fn ordered(&self, key: &str) -> Vec<usize> {
+        (0..).zip(&self.done).filter(|(_, effect)| effect.key().0 == key).map(|(at, _)| at).collect()
+    }
+
+    pub(crate) fn feature(&self) -> String {
+        self.world.feature(FeatureKind::HaAdmissionControl).unwrap().value.clone()
+    }
+
     pub(crate) fn record(&mut self, what: EventKind) {
         let seq = self.events.len() as u64 + 1;
         let event = Event { schema: what.form(), seq, fence: self.fence, at: self.now, what };
@@ -180,7 +225,8 @@ impl Toy {
     pub(crate) fn run(&mut self, die: Die) -> bool {
         let mut effects = 0;
         for _ in 0..10_000 {
-            let actions = decide(&self.world, &self.journal, &self.plan.policy, Scope::All, self.now);
+            let policy = Arc::clone(self.journal.policy());
+            let actions = decide(&self.world, &self.journal, &policy, Scope::All, self.now);
             if let Status::Ended(_) = self.journal.status() {
                 return true;
             }
@@ -220,13 +266,17 @@ impl Toy {
             }
             self.watch();
         }
-        panic!("the roll came to no end: {:?}", self.phases());
+        let pool = lifeboat_roll::waiting_on_pool(&self.world, &self.journal, self.now);
+        panic!("the roll came to no end: {:?} {pool:?} {:?}", self.phases(), self.events.last());
     }
 
     fn perform(&mut self, effect: &Effect) -> Outcome {
         self.done.push(effect.clone());
         if self.faults.once.remove(&effect.key()) || self.faults.always.contains(&effect.key()) {
             return Outcome::Failed { reason: "ordered to fail".to_owned(), retriable: true };
+        }
+        if self.faults.nothing_to_do.contains(&effect.key()) {
+            return Outcome::NothingToDo { detail: Some("not here".to_owned()) };
         }
         let change = |world: &mut World, id: &HostId, change: &dyn Fn(&mut HostView)| {
             let mut host = world.host(id).unwrap().clone();
@@ -340,7 +390,8 @@ impl Toy {
             .iter()
             .map(|run| format!("{} {} {}", run.host, run.phase, run.phase.reason().unwrap_or("")))
             .collect();
-        let guests: Vec<String> = self.world.guests().map(|g| format!("{} on {}", g.id, g.host)).collect();
+        let guests: Vec<String> =
+            self.world.guests().map(|g| format!("{} on {} {}", g.id, g.host, g.running)).collect();
         let ha = &self.world.feature(FeatureKind::HaAdmissionControl).unwrap().value;
         let service: Vec<bool> = self.world.hosts().map(|h| h.maintenance).collect();
         format!("{:?} {hosts:?} {guests:?} {ha} {service:?}", self.end())

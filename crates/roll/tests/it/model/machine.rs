@@ -1,0 +1,557 @@
+//! What may happen next, and what it leads to.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use lifeboat_model::{
+    Approve, Effect, EffectKey, EventKind, FeatureKind, FeatureView, HostId, OperatorVerb, Outcome, Phase, RollEnd,
+    RollId, Timestamp,
+};
+use lifeboat_roll::{Action, FoldError, Journal, Scope, Status, decide};
+use stateright::{Model, Property};
+
+use super::driver::{self, Next};
+use super::fold::Fold;
+use super::mutants::Mutant;
+use super::properties;
+use super::scene::{START, Scene, TICK};
+use super::state::{Boot, Broken, Leader, Seen, Sleeper, State};
+
+/// How an effect ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    Well,
+    /// It fails, and another try may help.
+    Again,
+    /// It fails for good.
+    Firm,
+}
+
+/// One step of a behaviour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// The controller decides, and appends records and intents in one step.
+    Decide,
+    /// The controller orders the first effect that it intends.
+    Order,
+    /// An effect ends at the driver.
+    End(EffectKey, How),
+    /// The controller records an end that it has not heard yet.
+    Hear(EffectKey),
+    /// A host that was told to reboot takes its next step.
+    Boot(HostId, Next),
+    /// The controller dies.
+    Crash,
+    /// Another controller takes the roll up.
+    Restart,
+    /// The controller sleeps.
+    Sleep,
+    /// It wakes up and goes on with what it knows.
+    Wake,
+    /// Every wait and every limit that runs is over.
+    Tick,
+    /// A person orders something.
+    Verb(usize),
+    /// A person gives a feature a value.
+    Touch(FeatureKind, usize),
+    /// The maintenance windows open or close.
+    Window(bool),
+}
+
+type Decisions = HashMap<(u64, u64), Arc<Vec<Action>>>;
+type Appends = HashMap<(u64, Timestamp, u64), Result<Fold, FoldError>>;
+
+/// The model: a scene, and the mistake that is made in it.
+pub(crate) struct Machine {
+    pub(crate) scene: Scene,
+    pub(crate) mutant: Mutant,
+    /// Ends that behaviours without a crash come to; collected when `None` is given.
+    pub(crate) known: Option<BTreeSet<String>>,
+    pub(crate) ends: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether ends are compared: what went wrong is then part of a state.
+    pub(crate) compare: bool,
+    // The same question has the same answer: `decide` and the fold are pure.
+    decisions: Mutex<Decisions>,
+    appends: Mutex<Appends>,
+}
+
+impl Machine {
+    pub(crate) fn new(scene: Scene, mutant: Mutant) -> Self {
+        Self {
+            scene,
+            mutant,
+            known: None,
+            ends: Arc::default(),
+            compare: false,
+            decisions: Mutex::default(),
+            appends: Mutex::default(),
+        }
+    }
+
+    /// What `decide` says; the mistake is made in what it sees.
+    pub(crate) fn decided(&self, fold: &Fold, seen: &Seen, now: Timestamp) -> Arc<Vec<Action>> {
+        let key = (fold.key, seen.key);
+        if let Some(known) = self.decisions.lock().unwrap().get(&key) {
+            return Arc::clone(known);
+        }
+        let journal = &fold.journal;
+        let shown = self.mutant.see(journal, &seen.world);
+        let world = shown.as_ref().unwrap_or(&seen.world);
+        let actions = Arc::new(decide(world, journal, &journal.policy().clone(), Scope::All, now));
+        self.decisions.lock().unwrap().insert(key, Arc::clone(&actions));
+        actions
+    }
+
+    /// What the controller does next; the mistake is made in what is done.
+    fn next(&self, state: &State) -> Vec<Action> {
+        let mut actions = (*self.decided(&state.fold, &state.seen, state.now)).clone();
+        if !matches!(state.fold.journal.status(), Status::Ended(_)) {
+            self.mutant.twist(&self.scene, state, &state.fold.journal, &mut actions);
+        }
+        actions
+    }
+
+    fn append(&self, fold: &Fold, kinds: &[EventKind], fence: u64, now: Timestamp) -> Result<Fold, FoldError> {
+        if fence < fold.journal.fence() {
+            // Refused as the store refuses it; not kept, since numbers of controllers are not part of a state.
+            return fold.append(kinds, fence, now);
+        }
+        let mut hasher = DefaultHasher::new();
+        format!("{kinds:?}").hash(&mut hasher);
+        let key = (fold.key, now, hasher.finish());
+        if let Some(known) = self.appends.lock().unwrap().get(&key) {
+            return known.clone();
+        }
+        // Numbers of controllers differ between states with one key: what is kept has none.
+        let result = fold.append(kinds, fold.journal.fence(), now);
+        self.appends.lock().unwrap().insert(key, result.clone());
+        result
+    }
+
+    /// Appends to the journal of a state, and looks whether that may be.
+    fn record(&self, state: &mut State, kinds: &[EventKind]) {
+        if kinds.is_empty() {
+            return;
+        }
+        watch(state, kinds);
+        match self.append(&state.fold, kinds, state.fence, state.now) {
+            Ok(fold) => state.fold = fold,
+            Err(_) => state.broken.unrecordable = true,
+        }
+    }
+
+    fn take_up(&self, state: &mut State) {
+        state.fence += 1;
+        state.leader = Some(Leader::default());
+        self.record(state, &[EventKind::ControllerStarted { holder: "model".to_owned() }]);
+    }
+
+    fn act(&self, state: &mut State, actions: Vec<Action>) {
+        let mut kinds = Vec::new();
+        let mut hand = Vec::new();
+        for action in actions {
+            match action {
+                Action::Record(kind) => kinds.push(kind),
+                Action::Perform { attempt, effect } => {
+                    let suspends = matches!(effect, Effect::SuspendFeature { .. });
+                    if let (true, Some(leader)) = (suspends, &mut state.leader) {
+                        leader.remembers = true;
+                    }
+                    if !(suspends && self.mutant == Mutant::ReadAtEffect) {
+                        kinds.push(EventKind::Intent { key: effect.key(), attempt, effect: effect.clone() });
+                    }
+                    hand.push(effect);
+                }
+            }
+        }
+        self.record(state, &kinds);
+        if let Some(leader) = &mut state.leader {
+            leader.hand = hand;
+        }
+    }
+
+    fn order(&self, state: &mut State, effect: Effect) {
+        if matches!(effect, Effect::Migrate { .. }) {
+            let on = |kind: &FeatureKind| {
+                state.world().feature(*kind).is_some_and(FeatureView::is_on) && !state.given.contains_key(kind)
+            };
+            state.broken.moved_while_on |= self.scene.plan.suspends.iter().any(on);
+        }
+        state.under_way.insert(effect.key(), effect);
+    }
+
+    fn end(&self, state: &mut State, key: &EffectKey, how: How) {
+        let Some(effect) = state.under_way.remove(key) else { return };
+        let outcome = match how {
+            How::Well if self.mutant == Mutant::ReadAtEffect => return self.end_late_read(state, &effect),
+            How::Well => driver::carry_out(state, &self.scene, self.mutant, &effect),
+            How::Again | How::Firm => {
+                let retriable = how == How::Again;
+                if self.compare {
+                    state.luck.push(format!("{} {how:?}", key.0));
+                    state.luck.sort();
+                }
+                Outcome::Failed { reason: "it failed".to_owned(), retriable }
+            }
+        };
+        if !listens(state, key) {
+            return;
+        }
+        if self.scene.late_news {
+            state.news.insert(key.clone(), outcome);
+        } else {
+            self.record(state, &[EventKind::Outcome { key: key.clone(), outcome }]);
+        }
+    }
+
+    /// Row 3: no intent; the value is read now and recorded with the outcome.
+    fn end_late_read(&self, state: &mut State, effect: &Effect) {
+        let read = match effect {
+            Effect::SuspendFeature { feature, .. } => {
+                let original = state.world().feature(*feature).map(|seen| seen.value.clone());
+                Some((*feature, original.unwrap_or_default()))
+            }
+            _ => None,
+        };
+        let outcome = driver::carry_out(state, &self.scene, self.mutant, effect);
+        if let Some((feature, original)) = read {
+            if state.leader.as_ref().is_some_and(|leader| leader.remembers) {
+                let from = RollId::new("model").unwrap();
+                self.record(state, &[EventKind::SuspensionAdopted { feature, original, from }]);
+            }
+        } else if listens(state, &effect.key()) {
+            self.record(state, &[EventKind::Outcome { key: effect.key(), outcome }]);
+        }
+    }
+
+    fn wake(&self, state: &mut State) {
+        let Some(mut sleeper) = state.sleeper.take() else { return };
+        if sleeper.fence == state.fence && state.leader.is_none() {
+            // Nobody took over: it just goes on.
+            state.leader = Some(sleeper.leader);
+            return;
+        }
+        if !sleeper.leader.hand.is_empty() && (self.scene.late_orders || self.mutant == Mutant::StaleActs) {
+            let effect = sleeper.leader.hand.remove(0);
+            state.broken.stale_acted |= self.mutant == Mutant::StaleActs;
+            self.order(state, effect);
+            state.sleeper = Some(sleeper);
+            return;
+        }
+        if !sleeper.leader.hand.is_empty() {
+            return;
+        }
+        let actions = (*self.decided(&sleeper.fold, &sleeper.seen, state.now)).clone();
+        if self.mutant == Mutant::StaleActs {
+            let leader = state.leader.take();
+            self.act(state, actions);
+            let hand = state.leader.take().map(|leader| leader.hand).unwrap_or_default();
+            state.leader = leader;
+            for effect in hand {
+                self.order(state, effect);
+            }
+            state.broken.stale_acted = true;
+            return;
+        }
+        // Its next append carries its old number, and is refused: it ends.
+        let kinds: Vec<EventKind> = actions
+            .into_iter()
+            .map(|action| match action {
+                Action::Record(kind) => kind,
+                Action::Perform { attempt, effect } => {
+                    EventKind::Intent { key: effect.key(), attempt, effect }
+                }
+            })
+            .collect();
+        if !kinds.is_empty() && self.append(&state.fold, &kinds, sleeper.fence, state.now).is_ok() {
+            state.broken.stale_acted = true;
+        }
+    }
+
+    /// Whether the clock must move for anything to happen.
+    fn needs_time(&self, state: &State) -> bool {
+        self.next(state).is_empty()
+            && !self.decided(&state.fold.older(), &state.seen, state.now.after(TICK)).is_empty()
+    }
+
+    /// Whether nothing but a person can make anything happen any more.
+    pub(crate) fn at_rest(&self, state: &State) -> bool {
+        let idle = state.leader.as_ref().is_some_and(|leader| leader.hand.is_empty());
+        let waits = state.boots.values().any(|boot| *boot != Boot::Gone);
+        idle && state.news.is_empty()
+            && state.under_way.is_empty()
+            && !waits
+            && self.next(state).is_empty()
+            && !self.needs_time(state)
+    }
+}
+
+/// Whether a living controller ordered this and waits for its end.
+fn listens(state: &State, key: &EffectKey) -> bool {
+    let journal = &state.fold.journal;
+    let host = key.0.split_once('/').and_then(|(host, _)| HostId::new(host).ok());
+    let of_host = host.and_then(|host| journal.host(&host)).and_then(|run| run.effects.get(key));
+    let interrupted = of_host.is_some_and(|run| {
+        run.state == lifeboat_roll::EffectState::Open { interrupted: true }
+    });
+    state.leader.is_some() && journal.is_open(key) && !interrupted
+}
+
+/// What may not be begun, and is.
+fn watch(state: &mut State, kinds: &[EventKind]) {
+    let journal = Arc::clone(&state.fold.journal);
+    for kind in kinds {
+        let EventKind::HostPhase { host, phase: Phase::Admitted } = kind else { continue };
+        let windows = !journal.policy().windows.is_empty();
+        state.broken.outside_window |= windows && journal.window().is_some_and(|window| !window.open);
+        state.broken.unapproved |= !approved(state, &journal, host);
+    }
+}
+
+fn approved(state: &State, journal: &Journal, host: &HostId) -> bool {
+    let wave = journal.plan().steps.iter().find(|step| step.host == *host).map_or(1, |step| step.wave);
+    let needed = match journal.policy().approve {
+        Approve::Plan => 1,
+        Approve::FirstWave => wave.min(2),
+        Approve::EveryWave => wave,
+    };
+    let gates = wave <= 1 || journal.policy().gates.is_empty() || state.gate_opened;
+    (needed <= 1 || journal.approved() >= needed) && gates
+}
+
+impl Model for Machine {
+    type State = State;
+    type Action = Act;
+
+    fn init_states(&self) -> Vec<State> {
+        let plan = self.mutant.plan(&self.scene.plan);
+        let hash = plan.hash().unwrap();
+        let fold = Fold::new(Journal::new(Arc::clone(&plan), hash), START);
+        let mut state = State {
+            seen: Seen::new(self.scene.world.clone()),
+            fold,
+            leader: Some(Leader::default()),
+            sleeper: None,
+            fence: 1,
+            under_way: std::collections::BTreeMap::new(),
+            news: std::collections::BTreeMap::new(),
+            boots: std::collections::BTreeMap::new(),
+            left: self.scene.budget,
+            given: std::collections::BTreeMap::new(),
+            luck: Vec::new(),
+            crashed: false,
+            gate_opened: false,
+            broken: Broken::default(),
+            now: START,
+        };
+        let started = EventKind::RollStarted { pool: plan.pool.clone(), plan: hash, target: plan.target.clone() };
+        let first = [started, EventKind::ControllerStarted { holder: "model".to_owned() }];
+        state.fold = state.fold.append(&first, 1, START).unwrap();
+        if !plan.policy.windows.is_empty() {
+            self.record(&mut state, &[EventKind::WindowOpened { until: None }]);
+        }
+        vec![state]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Act>) {
+        let left = &state.left;
+        let journal = &state.fold.journal;
+        let ended = matches!(journal.status(), Status::Ended(_));
+        if state.broken != Broken::default() {
+            return;
+        }
+        if let Some(leader) = &state.leader {
+            if !leader.hand.is_empty() {
+                actions.push(Act::Order);
+            } else if !ended {
+                if !self.next(state).is_empty() {
+                    actions.push(Act::Decide);
+                }
+                self.time(state, actions);
+            }
+            if leader.hand.is_empty() {
+                self.persons(state, ended, actions);
+            }
+            if left.crashes > 0 && !ended {
+                actions.push(Act::Crash);
+            }
+            let between = leader.hand.is_empty() || self.scene.late_orders;
+            if left.sleeps > 0 && state.sleeper.is_none() && between && !ended {
+                actions.push(Act::Sleep);
+            }
+        } else {
+            actions.push(Act::Restart);
+        }
+        if state.sleeper.is_some() {
+            actions.push(Act::Wake);
+        }
+        for key in state.news.keys() {
+            actions.push(Act::Hear(key.clone()));
+        }
+        for (key, effect) in &state.under_way {
+            actions.push(Act::End(key.clone(), How::Well));
+            if (self.scene.may_fail)(effect) && listens(state, key) {
+                if left.again > 0 {
+                    actions.push(Act::End(key.clone(), How::Again));
+                }
+                if left.firm > 0 {
+                    actions.push(Act::End(key.clone(), How::Firm));
+                }
+            }
+        }
+        for (host, boot) in &state.boots {
+            let good = match boot {
+                Boot::Down(_) if self.scene.trial => Next::Trial,
+                Boot::Down(_) | Boot::Trying(_) => Next::Good,
+                Boot::Gone => continue,
+            };
+            actions.push(Act::Boot(host.clone(), good));
+            if left.back > 0 {
+                actions.push(Act::Boot(host.clone(), Next::Back));
+            }
+            if left.gone > 0 {
+                actions.push(Act::Boot(host.clone(), Next::Gone));
+            }
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Act) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Act::Decide => {
+                let actions = self.next(&state);
+                self.act(&mut state, actions);
+            }
+            Act::Order => {
+                let effect = state.leader.as_mut()?.hand.remove(0);
+                self.order(&mut state, effect);
+            }
+            Act::End(key, how) => {
+                match how {
+                    How::Well => {}
+                    How::Again => state.left.again -= 1,
+                    How::Firm => state.left.firm -= 1,
+                }
+                if how == How::Well && matches!(state.under_way.get(&key), Some(Effect::RunGate { .. })) {
+                    state.gate_opened = true;
+                }
+                self.end(&mut state, &key, how);
+            }
+            Act::Hear(key) => {
+                let outcome = state.news.remove(&key)?;
+                if listens(&state, &key) {
+                    self.record(&mut state, &[EventKind::Outcome { key, outcome }]);
+                }
+            }
+            Act::Boot(host, next) => {
+                match next {
+                    Next::Good | Next::Trial => {}
+                    Next::Back => state.left.back -= 1,
+                    Next::Gone => state.left.gone -= 1,
+                }
+                if self.compare && matches!(next, Next::Back | Next::Gone) {
+                    state.luck.push(format!("{host} {next:?}"));
+                    state.luck.sort();
+                }
+                driver::boot(&mut state, &host, next);
+            }
+            Act::Crash => {
+                state.left.crashes -= 1;
+                state.leader = None;
+                state.news.clear();
+                state.crashed = true;
+            }
+            Act::Restart => self.take_up(&mut state),
+            Act::Sleep => {
+                state.left.sleeps -= 1;
+                let leader = state.leader.take()?;
+                let (fold, seen) = (state.fold.clone(), state.seen.clone());
+                state.sleeper = Some(Box::new(Sleeper { leader, fold, seen, fence: state.fence }));
+                state.news.clear();
+                state.crashed = true;
+            }
+            Act::Wake => self.wake(&mut state),
+            Act::Tick => {
+                if !state.under_way.is_empty() || state.boots.values().any(|boot| *boot != Boot::Gone) {
+                    state.left.slow = state.left.slow.checked_sub(1)?;
+                }
+                state.now = state.now.after(TICK);
+                state.fold = state.fold.older();
+            }
+            Act::Verb(at) => self.verb(&mut state, at),
+            Act::Touch(kind, at) => {
+                state.left.touches -= 1;
+                let value = self.scene.values[at].to_owned();
+                let mut world = state.world().clone();
+                world.set_feature(FeatureView { kind, value: value.clone() });
+                state.given.insert(kind, value);
+                state.seen = Seen::new(world);
+            }
+            Act::Window(open) => {
+                state.left.windows -= 1;
+                let event = if open {
+                    EventKind::WindowOpened { until: None }
+                } else {
+                    EventKind::WindowClosed { until: None }
+                };
+                self.record(&mut state, &[event]);
+            }
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
+
+impl Machine {
+    fn time(&self, state: &State, actions: &mut Vec<Act>) {
+        let busy = !state.under_way.is_empty() || state.boots.values().any(|boot| *boot != Boot::Gone);
+        let slow = busy && state.left.slow > 0;
+        if ((!busy && state.news.is_empty()) || slow) && self.needs_time(state) {
+            actions.push(Act::Tick);
+        }
+    }
+
+    fn persons(&self, state: &State, ended: bool, actions: &mut Vec<Act>) {
+        let left = &state.left;
+        let journal = &state.fold.journal;
+        let stopped = matches!(journal.status(), Status::Ended(RollEnd::Stopped { .. }));
+        if left.verbs > 0 && (!ended || stopped) {
+            actions.extend((0..self.scene.verbs.len()).map(Act::Verb));
+        }
+        if left.touches > 0 && !ended {
+            for &kind in &self.scene.plan.suspends {
+                // A driver compares and sets: while an order about the feature is under way there is no telling.
+                let about = |effect: &Effect| {
+                    matches!(effect, Effect::SuspendFeature { feature, .. } | Effect::RestoreFeature { feature, .. }
+                        if *feature == kind)
+                };
+                if !state.under_way.values().any(about) {
+                    actions.extend((0..self.scene.values.len()).map(|at| Act::Touch(kind, at)));
+                }
+            }
+        }
+        if let (true, false, Some(window)) = (left.windows > 0, ended, journal.window()) {
+            actions.push(Act::Window(!window.open));
+        }
+    }
+
+    fn verb(&self, state: &mut State, at: usize) {
+        state.left.verbs -= 1;
+        let verb: OperatorVerb = self.scene.verbs[at].clone();
+        if self.compare {
+            state.luck.push(format!("{verb:?}"));
+        }
+        let order = EventKind::Operator { verb, who: "model".to_owned() };
+        if matches!(state.fold.journal.status(), Status::Ended(_)) {
+            // A roll that has ended is taken up by a new controller, which hears the order first.
+            state.fence += 1;
+            let started = EventKind::ControllerStarted { holder: "model".to_owned() };
+            return self.record(state, &[started, order]);
+        }
+        self.record(state, &[order]);
+    }
+}
