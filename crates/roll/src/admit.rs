@@ -25,14 +25,14 @@ pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) {
     if !actions.is_empty() {
         return;
     }
-    let limit = limit(view);
-    let mut free = limit.saturating_sub(journal.in_flight.len());
+    let common = Common::of(view);
+    let mut free = common.limit.saturating_sub(journal.in_flight.len());
     // A look ahead past a host that must wait, but not past the whole pool at every event.
-    for &step in journal.pending.iter().take(limit.saturating_mul(2)) {
-        if free == 0 {
+    for &step in journal.pending.iter().take(common.limit.saturating_mul(2)) {
+        if free == 0 || common.obstacle.is_some() {
             break;
         }
-        if obstacle(view, step).is_none() && !conflicts(view, step, actions) {
+        if own_obstacle(view, &common, step).is_none() && !conflicts(view, step, actions) {
             free -= 1;
             if let Some(run) = journal.hosts.get(step) {
                 actions.push(begin(view, run));
@@ -172,24 +172,54 @@ pub(crate) fn why_not(view: &View<'_>, step: usize) -> Option<String> {
     })
 }
 
-/// Looked at for many hosts at every event: cheap things first, and no words before somebody asks for them.
-fn obstacle<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
-    let journal = view.journal;
-    let limit = limit(view);
-    if journal.in_flight.len() >= limit {
-        return Some(Obstacle::Full(limit));
+/// What keeps any host from beginning: the same for all of them.
+struct Common<'a> {
+    limit: usize,
+    /// The host of the first wave, while none is proved good.
+    first: Option<usize>,
+    obstacle: Option<Obstacle<'a>>,
+}
+
+impl<'a> Common<'a> {
+    fn of(view: &View<'a>) -> Self {
+        let limit = limit(view);
+        let first = if view.journal.committed == 0 { first(view.journal) } else { None };
+        let obstacle = if view.journal.in_flight.len() >= limit {
+            Some(Obstacle::Full(limit))
+        } else if let Some(run) = lost_first(view) {
+            Some(Obstacle::Coordinator(run))
+        } else {
+            soaking(view).map(|(gone, soak)| Obstacle::Soaking(gone, soak))
+        };
+        Self { limit, first, obstacle }
     }
-    if journal.committed == 0
-        && let Some(first) = first(journal)
+}
+
+fn obstacle<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
+    let common = Common::of(view);
+    if let Some(full @ Obstacle::Full(_)) = common.obstacle {
+        return Some(full);
+    }
+    match own_obstacle(view, &common, step) {
+        // Which host goes first tells more than what holds all of them.
+        Some(first @ Obstacle::First(_)) => Some(first),
+        own => common.obstacle.or(own),
+    }
+}
+
+/// Looked at for many hosts at every event: cheap things first, and no words before somebody asks for them.
+fn own_obstacle<'a>(view: &View<'a>, common: &Common<'a>, step: usize) -> Option<Obstacle<'a>> {
+    let journal = view.journal;
+    if let Some(first) = common.first
         && first != step
     {
         return journal.hosts.get(first).map(Obstacle::First);
     }
-    if let Some(run) = lost_first(view) {
-        return Some(Obstacle::Coordinator(run));
-    }
-    if let Some((gone, soak)) = soaking(view) {
-        return Some(Obstacle::Soaking(gone, soak));
+    let links = journal.links.get(step)?;
+    let waits = journal.unmet.get(step).copied().unwrap_or(0) > 0;
+    // Between full looks a target counts when it is committed; one that was upgraded by other means is seen then.
+    if waits && !view.full {
+        return Some(Obstacle::Targets(&links.after));
     }
     if let Some(barrier) = waves::barrier(view, step) {
         return Some(Obstacle::Barrier(barrier));
@@ -197,8 +227,6 @@ fn obstacle<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
     if let Some(before) = before_last(view, step) {
         return Some(Obstacle::Last(before));
     }
-    let links = journal.links.get(step)?;
-    let waits = journal.unmet.get(step).copied().unwrap_or(0) > 0;
     if waits
         && links.after.iter().filter_map(|&target| journal.hosts.get(target)).any(|run| !upgraded(view, run))
     {

@@ -45,7 +45,7 @@ pub fn decide(
     if matches!(journal.status, Status::Ended(_)) || journal.started.is_none() {
         return Vec::new();
     }
-    let view = View { world, journal, policy, now };
+    let view = View::new(world, journal, policy, now, matches!(scope, Scope::All));
     if let Some(actions) = hooks::preflight(&view) {
         return actions;
     }
@@ -83,6 +83,10 @@ pub(crate) struct View<'a> {
     pub(crate) journal: &'a Journal,
     pub(crate) policy: &'a Policy,
     pub(crate) now: Timestamp,
+    /// Whether every host is looked at; otherwise what cannot have changed since is taken as it was.
+    pub(crate) full: bool,
+    /// Why nothing is begun while the coordinator does not answer.
+    lost: Option<String>,
 }
 
 /// How an effect that is wanted stands.
@@ -98,6 +102,28 @@ pub(crate) enum Want {
         /// Why.
         reason: String,
     },
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(
+        world: &'a World,
+        journal: &'a Journal,
+        policy: &'a Policy,
+        now: Timestamp,
+        full: bool,
+    ) -> Self {
+        Self { world, journal, policy, now, full, lost: lost(world, journal) }
+    }
+}
+
+/// The coordinator does not answer, and not because this roll is rebooting it.
+fn lost(world: &World, journal: &Journal) -> Option<String> {
+    let coordinator = world.coordinator()?;
+    if world.host(coordinator).is_none_or(|host| host.reachable) {
+        return None;
+    }
+    let ours = journal.host(coordinator).is_some_and(|run| run.past_no_return() && run.phase.in_flight());
+    (!ours).then(|| format!("coordinator {coordinator} does not answer; nothing is begun without it"))
 }
 
 impl View<'_> {
@@ -118,12 +144,7 @@ impl View<'_> {
 
     /// The coordinator does not answer, and not because this roll is rebooting it.
     pub(crate) fn coordinator_lost(&self) -> Option<String> {
-        let coordinator = self.world.coordinator()?;
-        let down = self.world.host(coordinator).is_some_and(|host| !host.reachable);
-        let ours =
-            self.journal.host(coordinator).is_some_and(|run| run.past_no_return() && run.phase.in_flight());
-        (down && !ours)
-            .then(|| format!("coordinator {coordinator} does not answer; nothing is begun without it"))
+        self.lost.clone()
     }
 
     /// The roll begins no further host and takes back those that can be taken back.

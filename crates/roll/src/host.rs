@@ -1,6 +1,6 @@
 //! The next step of one host on its way.
 
-use lifeboat_model::{Bank, BankState, Effect, GuestView, HookStage, HostView, Move, Phase};
+use lifeboat_model::{Bank, BankState, Effect, GuestView, HookStage, HostView, Phase};
 
 use crate::decide::{Action, View, Want, record_phase};
 use crate::guests::{self, Starts};
@@ -235,22 +235,27 @@ fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: 
         }
         return;
     }
-    let planned = view.journal.plan.steps.get(step);
-    let moves = planned.map_or(&[][..], |step| &step.moves);
-    let stops = planned.map_or(&[][..], |step| &step.stops);
+    let stops = view.journal.plan.steps.get(step).map_or(&[][..], |step| &step.stops);
     let lanes = usize::try_from(view.policy.migrations_per_host).unwrap_or(usize::MAX);
     let mut open = run.open().count();
     let mut left = 0_usize;
     let mut problem = None;
     // Guests are shut down last, when all others have gone: they are down as short as can be.
     let stopped = |guest: &GuestView| stops.iter().find(|stop| stop.guest == guest.id);
-    let movers = view.world.running_on(&run.host).filter(|guest| stopped(guest).is_none()).count();
+    let movers = || view.world.running_on(&run.host).any(|guest| stopped(guest).is_none());
+    let movers = !stops.is_empty() && movers();
+    // Before the first move every guest is looked at, so that nothing is moved for a host that cannot be drained.
+    // After it, those that come next are enough.
+    let begun = run.effects.values().any(|done| matches!(done.effect, Effect::Migrate { .. }));
     for guest in view.world.running_on(&run.host) {
         left += 1;
+        if begun && (open >= lanes || problem.is_some()) {
+            break;
+        }
         let next = match stopped(guest) {
-            Some(stop) if movers == 0 || stop.by_owner => guests::stop(view, run, stop),
+            Some(stop) if !movers || stop.by_owner => guests::stop(view, run, stop),
             Some(_) => Ok(Want::Wait),
-            None => move_guest(view, guest, moves),
+            None => move_guest(view, step, guest),
         };
         match next {
             Ok(Want::Act(Action::Perform { attempt, effect })) => {
@@ -280,8 +285,8 @@ fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: 
     }
 }
 
-fn move_guest(view: &View<'_>, guest: &GuestView, moves: &[Move]) -> Result<Want, String> {
-    let planned = moves.iter().find(|planned| planned.guest == guest.id).ok_or_else(|| {
+fn move_guest(view: &View<'_>, step: usize, guest: &GuestView) -> Result<Want, String> {
+    let planned = view.journal.planned(step, &guest.id).ok_or_else(|| {
         format!(
             "guest {} has no target in the plan (it came after the plan was made); \
              move it away or make a new plan",

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lifeboat_model::{
-    Bank, Effect, EffectKey, FeatureKind, GuestId, HostId, Phase, Plan, Policy, RollEnd, Sha256Hex, Timestamp,
+    Bank, Effect, EffectKey, FeatureKind, GuestId, HostId, Move, Phase, Plan, Policy, RollEnd, Sha256Hex,
+    Timestamp,
 };
 
 /// How an effect stands.
@@ -132,6 +133,8 @@ pub(crate) struct StepLinks {
     pub(crate) old_targets: Vec<usize>,
     /// Earlier steps that move guests onto this host while it is still old.
     pub(crate) givers: Vec<usize>,
+    /// Positions of its moves, by guest.
+    pub(crate) moves: Vec<usize>,
 }
 
 /// A roll as its events tell it.
@@ -365,6 +368,16 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Where the plan sends a guest of this step.
+    pub(crate) fn planned(&self, step: usize, guest: &GuestId) -> Option<&Move> {
+        let moves = &self.plan.steps.get(step)?.moves;
+        let by_guest = &self.links.get(step)?.moves;
+        let at = by_guest.partition_point(|&at| moves.get(at).is_some_and(|planned| planned.guest < *guest));
+        by_guest.get(at).and_then(|&at| moves.get(at)).filter(|planned| planned.guest == *guest)
+    }
+}
+
 impl HostRun {
     pub(crate) fn new(host: HostId) -> Self {
         Self {
@@ -405,9 +418,14 @@ fn link(plan: &Plan, index: &BTreeMap<HostId, usize>) -> Vec<StepLinks> {
             before: Vec::new(),
             old_targets: Vec::new(),
             givers: Vec::new(),
+            moves: Vec::new(),
         })
         .collect();
     for (at, step) in plan.steps.iter().enumerate() {
+        if let Some(entry) = links.get_mut(at) {
+            entry.moves = (0..step.moves.len()).collect();
+            entry.moves.sort_by_key(|&planned| step.moves.get(planned).map(|planned| &planned.guest));
+        }
         let targets: BTreeSet<usize> =
             step.moves.iter().filter_map(|guest| index.get(&guest.to).copied()).collect();
         for target in targets {

@@ -11,7 +11,7 @@ use crate::{guests, placement, waves};
 /// What this host waits for, most important first; empty if it has come to an end.
 #[must_use]
 pub fn waiting_on(world: &World, journal: &Journal, run: &HostRun, now: Timestamp) -> Vec<String> {
-    let view = View { world, journal, policy: &journal.policy, now };
+    let view = View::new(world, journal, &journal.policy, now, true);
     match &run.phase {
         Phase::Committed
         | Phase::RolledBack { .. }
@@ -112,7 +112,7 @@ fn open(view: &View<'_>, run: &EffectRun) -> Option<String> {
 /// What the roll as a whole waits for, if it is not about a host.
 #[must_use]
 pub fn waiting_on_pool(world: &World, journal: &Journal, now: Timestamp) -> Vec<String> {
-    let view = View { world, journal, policy: &journal.policy, now };
+    let view = View::new(world, journal, &journal.policy, now, true);
     let mut list: Vec<String> = view.held().into_iter().collect();
     if list.is_empty()
         && let Some(reason) = journal.held()
@@ -133,5 +133,5 @@ pub fn waiting_on_pool(world: &World, journal: &Journal, now: Timestamp) -> Vec<
 /// The wave that waits for a person's approval and for nothing else.
 #[must_use]
 pub fn to_approve(world: &World, journal: &Journal, now: Timestamp) -> Option<u32> {
-    waves::to_approve(&View { world, journal, policy: &journal.policy, now })
+    waves::to_approve(&View::new(world, journal, &journal.policy, now, true))
 }

@@ -16,7 +16,7 @@ use super::fold::Fold;
 use super::mutants::Mutant;
 use super::properties;
 use super::scene::{START, Scene, TICK};
-use super::state::{Boot, Broken, Leader, Seen, Sleeper, State};
+use super::state::{Boot, Broken, Leader, Order, Seen, Sleeper, State};
 
 /// How an effect ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) enum Act {
     /// The controller decides, and appends records and intents in one step.
     Decide,
     /// The controller orders the first effect that it intends.
-    Order,
+    Give,
     /// An effect ends at the driver.
     End(EffectKey, How),
     /// The controller records an end that it has not heard yet.
@@ -113,18 +113,15 @@ impl Machine {
     }
 
     fn append(&self, fold: &Fold, kinds: &[EventKind], fence: u64, now: Timestamp) -> Result<Fold, FoldError> {
-        if fence < fold.journal.fence() {
-            // Refused as the store refuses it; not kept, since numbers of controllers are not part of a state.
-            return fold.append(kinds, fence, now);
-        }
         let mut hasher = DefaultHasher::new();
+        // Numbers of controllers are not part of a journal's key.
+        (fold.journal.fence(), fence).hash(&mut hasher);
         format!("{kinds:?}").hash(&mut hasher);
         let key = (fold.key, now, hasher.finish());
         if let Some(known) = self.appends.lock().unwrap().get(&key) {
             return known.clone();
         }
-        // Numbers of controllers differ between states with one key: what is kept has none.
-        let result = fold.append(kinds, fold.journal.fence(), now);
+        let result = fold.append(kinds, fence, now);
         self.appends.lock().unwrap().insert(key, result.clone());
         result
     }
@@ -142,6 +139,7 @@ impl Machine {
     }
 
     fn take_up(&self, state: &mut State) {
+        lose_ears(state);
         state.fence += 1;
         state.leader = Some(Leader::default());
         self.record(state, &[EventKind::ControllerStarted { holder: "model".to_owned() }]);
@@ -171,18 +169,20 @@ impl Machine {
         }
     }
 
-    fn order(&self, state: &mut State, effect: Effect) {
+    /// Gives an order to the driver. One that is under way under this name already is joined, not begun again.
+    fn order(&self, state: &mut State, effect: Effect, mine: bool) {
         if matches!(effect, Effect::Migrate { .. }) {
             let on = |kind: &FeatureKind| {
                 state.world().feature(*kind).is_some_and(FeatureView::is_on) && !state.given.contains_key(kind)
             };
             state.broken.moved_while_on |= self.scene.plan.suspends.iter().any(on);
         }
-        state.under_way.insert(effect.key(), effect);
+        let joined = state.under_way.get(&effect.key()).is_some_and(|order| order.mine);
+        state.under_way.insert(effect.key(), Order { effect, mine: mine || joined });
     }
 
     fn end(&self, state: &mut State, key: &EffectKey, how: How) {
-        let Some(effect) = state.under_way.remove(key) else { return };
+        let Some(Order { effect, mine }) = state.under_way.remove(key) else { return };
         let outcome = match how {
             How::Well if self.mutant == Mutant::ReadAtEffect => return self.end_late_read(state, &effect),
             How::Well => driver::carry_out(state, &self.scene, self.mutant, &effect),
@@ -195,10 +195,12 @@ impl Machine {
                 Outcome::Failed { reason: "it failed".to_owned(), retriable }
             }
         };
-        if !listens(state, key) {
+        if !(mine && listens(state, key)) {
             return;
         }
-        if self.scene.late_news {
+        // Between its append and its last order a controller hears nothing.
+        let busy = state.leader.as_ref().is_some_and(|leader| !leader.hand.is_empty());
+        if self.scene.late_news || busy {
             state.news.insert(key.clone(), outcome);
         } else {
             self.record(state, &[EventKind::Outcome { key: key.clone(), outcome }]);
@@ -235,7 +237,7 @@ impl Machine {
         if !sleeper.leader.hand.is_empty() && (self.scene.late_orders || self.mutant == Mutant::StaleActs) {
             let effect = sleeper.leader.hand.remove(0);
             state.broken.stale_acted |= self.mutant == Mutant::StaleActs;
-            self.order(state, effect);
+            self.order(state, effect, false);
             state.sleeper = Some(sleeper);
             return;
         }
@@ -249,7 +251,7 @@ impl Machine {
             let hand = state.leader.take().map(|leader| leader.hand).unwrap_or_default();
             state.leader = leader;
             for effect in hand {
-                self.order(state, effect);
+                self.order(state, effect, false);
             }
             state.broken.stale_acted = true;
             return;
@@ -287,15 +289,18 @@ impl Machine {
     }
 }
 
-/// Whether a living controller ordered this and waits for its end.
+/// Whether a living controller waits for this end.
 fn listens(state: &State, key: &EffectKey) -> bool {
-    let journal = &state.fold.journal;
-    let host = key.0.split_once('/').and_then(|(host, _)| HostId::new(host).ok());
-    let of_host = host.and_then(|host| journal.host(&host)).and_then(|run| run.effects.get(key));
-    let interrupted = of_host.is_some_and(|run| {
-        run.state == lifeboat_roll::EffectState::Open { interrupted: true }
-    });
-    state.leader.is_some() && journal.is_open(key) && !interrupted
+    state.leader.is_some() && state.fold.journal.is_open(key)
+}
+
+/// The end of an order is told to the controller that gave it, and to no other.
+fn lose_ears(state: &mut State) {
+    state.news.clear();
+    for order in state.under_way.values_mut() {
+        order.mine = false;
+    }
+    state.crashed = true;
 }
 
 /// What may not be begun, and is.
@@ -306,6 +311,9 @@ fn watch(state: &mut State, kinds: &[EventKind]) {
         let windows = !journal.policy().windows.is_empty();
         state.broken.outside_window |= windows && journal.window().is_some_and(|window| !window.open);
         state.broken.unapproved |= !approved(state, &journal, host);
+        let last = &journal.policy().last;
+        let waits = |run: &lifeboat_roll::HostRun| run.phase == Phase::Pending && !last.contains(&run.host);
+        state.broken.last_too_early |= last.contains(host) && journal.hosts().iter().any(waits);
     }
 }
 
@@ -363,7 +371,7 @@ impl Model for Machine {
         }
         if let Some(leader) = &state.leader {
             if !leader.hand.is_empty() {
-                actions.push(Act::Order);
+                actions.push(Act::Give);
             } else if !ended {
                 if !self.next(state).is_empty() {
                     actions.push(Act::Decide);
@@ -386,12 +394,12 @@ impl Model for Machine {
         if state.sleeper.is_some() {
             actions.push(Act::Wake);
         }
-        for key in state.news.keys() {
-            actions.push(Act::Hear(key.clone()));
+        if state.leader.as_ref().is_some_and(|leader| leader.hand.is_empty()) {
+            actions.extend(state.news.keys().cloned().map(Act::Hear));
         }
-        for (key, effect) in &state.under_way {
+        for (key, order) in &state.under_way {
             actions.push(Act::End(key.clone(), How::Well));
-            if (self.scene.may_fail)(effect) && listens(state, key) {
+            if (self.scene.may_fail)(&order.effect) && order.mine && listens(state, key) {
                 if left.again > 0 {
                     actions.push(Act::End(key.clone(), How::Again));
                 }
@@ -423,9 +431,9 @@ impl Model for Machine {
                 let actions = self.next(&state);
                 self.act(&mut state, actions);
             }
-            Act::Order => {
+            Act::Give => {
                 let effect = state.leader.as_mut()?.hand.remove(0);
-                self.order(&mut state, effect);
+                self.order(&mut state, effect, true);
             }
             Act::End(key, how) => {
                 match how {
@@ -433,7 +441,7 @@ impl Model for Machine {
                     How::Again => state.left.again -= 1,
                     How::Firm => state.left.firm -= 1,
                 }
-                if how == How::Well && matches!(state.under_way.get(&key), Some(Effect::RunGate { .. })) {
+                if how == How::Well && matches!(state.under_way.get(&key), Some(Order { effect: Effect::RunGate { .. }, .. })) {
                     state.gate_opened = true;
                 }
                 self.end(&mut state, &key, how);
@@ -459,8 +467,7 @@ impl Model for Machine {
             Act::Crash => {
                 state.left.crashes -= 1;
                 state.leader = None;
-                state.news.clear();
-                state.crashed = true;
+                lose_ears(&mut state);
             }
             Act::Restart => self.take_up(&mut state),
             Act::Sleep => {
@@ -468,8 +475,6 @@ impl Model for Machine {
                 let leader = state.leader.take()?;
                 let (fold, seen) = (state.fold.clone(), state.seen.clone());
                 state.sleeper = Some(Box::new(Sleeper { leader, fold, seen, fence: state.fence }));
-                state.news.clear();
-                state.crashed = true;
             }
             Act::Wake => self.wake(&mut state),
             Act::Tick => {
@@ -529,7 +534,7 @@ impl Machine {
                     matches!(effect, Effect::SuspendFeature { feature, .. } | Effect::RestoreFeature { feature, .. }
                         if *feature == kind)
                 };
-                if !state.under_way.values().any(about) {
+                if !state.under_way.values().any(|order| about(&order.effect)) {
                     actions.extend((0..self.scene.values.len()).map(|at| Act::Touch(kind, at)));
                 }
             }

@@ -58,8 +58,8 @@ pub(crate) struct Scene {
     pub(crate) trial: bool,
     /// A controller may fall asleep between its intent and its order, and order when it wakes.
     pub(crate) late_orders: bool,
-    /// A guest of this roll's pool for which no room is kept: memory that must stay free.
-    pub(crate) reserve: Mib,
+    /// Memory that must stay free; `None` where guests came after the plan was made and nothing was reckoned for them.
+    pub(crate) reserve: Option<Mib>,
     /// Only effects for which this says yes may fail.
     pub(crate) may_fail: fn(&Effect) -> bool,
 }
@@ -105,7 +105,7 @@ impl Shape {
     /// The scene of this pool, in which nothing goes wrong yet.
     pub(crate) fn scene(self, name: &'static str) -> Scene {
         let world = self.world();
-        let reserve = Mib(SLOT.0 * self.slots * u64::from(self.reserve_hosts));
+        let reserve = (!self.tight).then_some(Mib(SLOT.0 * self.slots * u64::from(self.reserve_hosts)));
         Scene {
             name,
             plan: Arc::new(self.plan(&world)),

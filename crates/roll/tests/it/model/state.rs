@@ -46,6 +46,14 @@ pub(crate) struct Leader {
     pub(crate) remembers: bool,
 }
 
+/// An order that the driver has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) effect: Effect,
+    /// The controller that gave it lives and waits for its end.
+    pub(crate) mine: bool,
+}
+
 /// A controller that sleeps: it knows what it knew.
 #[derive(Clone)]
 pub(crate) struct Sleeper {
@@ -87,6 +95,7 @@ pub(crate) struct Broken {
     pub(crate) person_overruled: bool,
     pub(crate) outside_window: bool,
     pub(crate) unapproved: bool,
+    pub(crate) last_too_early: bool,
 }
 
 /// One state: the pool, the journal, the driver, the controllers, and what may still happen.
@@ -99,7 +108,7 @@ pub(crate) struct State {
     /// Number of the controller that acts; the journal's is the same, or older.
     pub(crate) fence: u64,
     /// Orders that the driver has begun and not ended.
-    pub(crate) under_way: BTreeMap<EffectKey, Effect>,
+    pub(crate) under_way: BTreeMap<EffectKey, Order>,
     /// Ends that the controller has not heard.
     pub(crate) news: BTreeMap<EffectKey, Outcome>,
     pub(crate) boots: BTreeMap<HostId, Boot>,
@@ -131,8 +140,8 @@ impl Hash for State {
             (sleeper.fold.key, sleeper.seen.key, sleeper.fence == self.fence).hash(state);
         }
         self.under_way.len().hash(state);
-        for (key, effect) in &self.under_way {
-            (&key.0, told(effect)).hash(state);
+        for (key, order) in &self.under_way {
+            (&key.0, told(&order.effect), order.mine).hash(state);
         }
         for (key, outcome) in &self.news {
             (&key.0, format!("{outcome:?}")).hash(state);

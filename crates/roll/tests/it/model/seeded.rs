@@ -1,0 +1,1 @@
+//! Faulty variants: each breaks the promise that is named, and the search finds it.
