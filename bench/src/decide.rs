@@ -11,7 +11,7 @@ use lifeboat_plan::{Options as PlanOptions, plan};
 use lifeboat_roll::{Action, Journal, Scope, Status, decide};
 
 use crate::fake::{Fake, furnish};
-use crate::pools::{Rule, Shape, pool, target};
+use crate::pools::{Mix, Rule, Shape, pool, target};
 use crate::report::{Report, float, peak_rss_mib};
 use crate::{Failure, Options};
 
@@ -38,7 +38,14 @@ struct Run {
 
 /// Measures, and adds to the report.
 pub(crate) fn run(options: &Options, report: &mut Report) -> Result<(), Failure> {
-    let shape = Shape { hosts: options.hosts, gib: options.gib, percent: 70, seed: 1, rule: Rule::None };
+    let shape = Shape {
+        hosts: options.hosts,
+        gib: options.gib,
+        percent: 70,
+        seed: 1,
+        rule: Rule::None,
+        mix: Mix::Azure,
+    };
     let mut world = pool(shape)?;
     furnish(&mut world);
     let policy = Policy { max_in_flight: InFlight::Hosts(options.in_flight), ..Policy::default() };

@@ -12,7 +12,7 @@ use lifeboat_model::{Effect, Event, EventKind, Outcome, Policy, RollId, Timestam
 use lifeboat_plan::{Options as PlanOptions, plan};
 use lifeboat_store::{Holder, RollRow, Store, Tail};
 
-use crate::pools::{Rule, Shape, pool, target};
+use crate::pools::{Mix, Rule, Shape, pool, target};
 use crate::report::{Report, float, quantile};
 use crate::{Failure, Options};
 
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<(), Failure>
 fn measure(options: &Options, folder: &Path, report: &mut Report) -> Result<(), Failure> {
     let mut store = Store::open(&folder.join("journal.db"))?;
     let mut raw = OpenOptions::new().append(true).create(true).open(folder.join("plain"))?;
-    let world = pool(Shape { hosts: 3, gib: 64, percent: 45, seed: 1, rule: Rule::None })?;
+    let world = pool(Shape { hosts: 3, gib: 64, percent: 45, seed: 1, rule: Rule::None, mix: Mix::Azure })?;
     let made = plan(&world, &target(), &Policy::default(), &PlanOptions::default())?;
     let id = RollId::new("bench")?;
     store.create_roll(&id, &made, &made.hash()?, "{}", Timestamp(1))?;

@@ -1,4 +1,4 @@
-//! `lifeboat-bench plan|journal|decide|bank|all [-o json]`: how fast the parts are, beside peers.
+//! `lifeboat-bench plan|journal|decide|roll|bank|all [-o json]`: how fast the parts are, beside peers.
 //!
 //! Owns: which benchmark runs. Promises: figures are measured here and now, with the load of the machine beside them.
 //! Does not: judge them; a benchmark is never a test.
@@ -11,15 +11,18 @@ mod journal;
 mod plan;
 mod pools;
 mod report;
+mod roll;
 
 use std::process::ExitCode;
 
 use report::Report;
 
 const USAGE: &str = "\
-usage: lifeboat-bench plan [--seeds N] [--hosts N] [--load PERCENT] [--spill N]
+usage: lifeboat-bench plan [--quick] [--seeds N] [--hosts N] [--load PERCENT] [--mix azure|enterprise]
+                           [--rule none|RULE] [--peer-seeds N] [--peer-limit SECONDS] [--write DOCS] [-o json]
        lifeboat-bench journal [--appends N] [--dir FOLDER] [-o json]
        lifeboat-bench decide [--hosts N] [--gib N] [--in-flight N] [--full-every N] [-o json]
+       lifeboat-bench roll [--hosts N] [--limit SECONDS] [--dir FOLDER] [-o json]
        lifeboat-bench bank [--dir FOLDER] [--rounds N] [-o json]
        lifeboat-bench all [--dir FOLDER] [-o json]";
 
@@ -41,20 +44,26 @@ fn run(args: &[String]) -> Result<(), Failure> {
     let Some((what, rest)) = args.split_first() else { return Err(USAGE.into()) };
     let options = Options::parse(rest);
     match what.as_str() {
-        "plan" => Ok(plan::run(rest)?),
+        "plan" => plan::run(rest),
         // A process of its own, so that the memory it needed is its own.
         "bank-install" => bank_install::child(rest),
-        "decide" | "journal" | "bank" | "all" => {
+        "roll-one" => roll::child(rest),
+        "decide" | "roll" | "journal" | "bank" | "all" => {
             let options = options?;
             let mut report = Report::new();
             let all = what == "all";
             if all && !options.json {
-                let pool = ["--hosts", "10000", "--load", "70", "--seeds", "1"].map(str::to_owned);
+                let pool =
+                    ["--quick", "--hosts", "1000", "--load", "70", "--rule", "none", "--peer-seeds", "0"];
+                let pool = pool.map(str::to_owned);
                 plan::run(&pool)?;
                 println!();
             }
             if all || what == "decide" {
                 decide::run(&options, &mut report)?;
+            }
+            if all || what == "roll" {
+                roll::run(&options, &mut report)?;
             }
             if all || what == "journal" {
                 journal::run(&options, &mut report)?;
@@ -76,6 +85,10 @@ struct Options {
     /// Folder for files, on the disk that is to be measured.
     dir: std::path::PathBuf,
     hosts: usize,
+    /// As `hosts`, if it was said.
+    only_hosts: Option<usize>,
+    /// A roll is left after so long.
+    limit: std::time::Duration,
     /// Memory of a host.
     gib: u64,
     in_flight: u32,
@@ -91,6 +104,8 @@ impl Options {
             json: false,
             dir: std::env::temp_dir(),
             hosts: 10_000,
+            only_hosts: None,
+            limit: std::time::Duration::from_secs(1800),
             gib: 128,
             in_flight: 300,
             full_every: 64,
@@ -104,7 +119,11 @@ impl Options {
             match name.as_str() {
                 "-o" if value == "json" => options.json = true,
                 "--dir" => options.dir = value.into(),
-                "--hosts" => options.hosts = number()?.max(2),
+                "--hosts" => {
+                    options.hosts = number()?.max(2);
+                    options.only_hosts = Some(options.hosts);
+                }
+                "--limit" => options.limit = std::time::Duration::from_secs(number()?.max(1) as u64),
                 "--gib" => options.gib = number()?.max(1) as u64,
                 "--in-flight" => options.in_flight = u32::try_from(number()?)?.max(1),
                 "--full-every" => options.full_every = number()?.max(1) as u64,

@@ -6,6 +6,8 @@
 //! Guest memory follows the distribution that Azure published for 2019 (AzurePublicDataset, "vmmemory" buckets, read
 //! from its notebook to ±0.5 %). A guest starts on the emptier of two random hosts, as common schedulers do.
 
+use std::collections::BTreeSet;
+
 use lifeboat_model::{
     BankView, GuestId, GuestView, HostId, HostView, IdError, Mib, Movable, PoolName, ReleaseRef,
     ReleaseVersion, Sha256Hex, World, WorldError,
@@ -44,8 +46,28 @@ pub(crate) enum Rule {
     Apart,
     /// 1 % of the guests cannot be moved.
     Pinned,
+    /// Every second host is of a newer generation; half of the guests on those were started with its CPU features.
+    Generations,
     /// Racks of 20 hosts, one host of a rack out of service at a time.
     Racks,
+}
+
+/// Memory of the guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mix {
+    /// As Azure published it for 2019.
+    Azure,
+    /// 4, 8, 16 and 64 GiB, a quarter each: invented, for pools of fewer and larger guests.
+    Enterprise,
+}
+
+impl Mix {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Azure => "azure",
+            Self::Enterprise => "enterprise",
+        }
+    }
 }
 
 impl Rule {
@@ -54,6 +76,7 @@ impl Rule {
             Self::None => "",
             Self::Apart => "5% apart",
             Self::Pinned => "1% pinned",
+            Self::Generations => "2 CPUs",
             Self::Racks => "racks",
         }
     }
@@ -69,6 +92,7 @@ pub(crate) struct Shape {
     pub(crate) percent: u64,
     pub(crate) seed: u64,
     pub(crate) rule: Rule,
+    pub(crate) mix: Mix,
 }
 
 /// What the hosts of every pool shall run.
@@ -95,7 +119,10 @@ pub(crate) fn pool(shape: Shape) -> Result<World, Error> {
     let mut refused = 0;
     // The last guests may be too large for what is left, so some are drawn again.
     while left > 0 && refused < 100 {
-        let size = guest_gib(&mut random);
+        let size = match shape.mix {
+            Mix::Azure => guest_gib(&mut random),
+            Mix::Enterprise => [4, 8, 16, 64][random.below(4)],
+        };
         let (a, b) = (random.below(shape.hosts), random.below(shape.hosts));
         let host = if free[a] >= free[b] { a } else { b };
         if size > left || size > free[host] {
@@ -112,11 +139,18 @@ pub(crate) fn pool(shape: Shape) -> Result<World, Error> {
             running: true,
             movable: Movable::Yes,
             keep_apart: None,
-            needs: std::collections::BTreeSet::new(),
+            needs: BTreeSet::new(),
         });
     }
     match shape.rule {
         Rule::None | Rule::Racks => {}
+        Rule::Generations => {
+            for guest in &mut guests {
+                let newer = names.binary_search(&guest.host).is_ok_and(newer);
+                let feature = if newer && random.below(2) == 1 { NEWER } else { OLDER };
+                guest.needs.insert(feature.to_owned());
+            }
+        }
         Rule::Apart => {
             for _ in 0..guests.len() / 60 {
                 let members = [(); 3].map(|()| random.below(guests.len()));
@@ -149,11 +183,23 @@ fn world(shape: Shape, names: &[HostId], guests: Vec<GuestView>) -> Result<World
         version: None,
         maintenance: false,
         failed_releases: Vec::new(),
-        offers: std::collections::BTreeSet::new(),
+        offers: match shape.rule {
+            Rule::Generations if newer(index) => [OLDER, NEWER].map(str::to_owned).into(),
+            Rule::Generations => [OLDER].map(str::to_owned).into(),
+            Rule::None | Rule::Apart | Rule::Pinned | Rule::Racks => BTreeSet::new(),
+        },
     });
     let world: Result<World, WorldError> =
         World::new(PoolName::new("bench")?, names.first().cloned(), hosts.collect(), guests, Vec::new());
     Ok(world?)
+}
+
+const OLDER: &str = "cpu:v1";
+const NEWER: &str = "cpu:v2";
+
+/// Whether a host is of the newer generation.
+fn newer(index: usize) -> bool {
+    index % 2 == 1
 }
 
 /// Memory of one guest in GiB.

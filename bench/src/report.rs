@@ -76,7 +76,7 @@ fn number(value: f64) -> String {
 }
 
 /// Numbers of runnable tasks over 1, 5 and 15 minutes (proc(5)).
-fn load_average() -> String {
+pub(crate) fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }

@@ -42,6 +42,36 @@ pub(crate) fn open(
     }
 }
 
+/// Opens the driver of a pool only to look at it: no lock is needed and nothing is written, also while a roll runs.
+pub(crate) fn look(
+    pool: &PoolFile,
+    dir: &Path,
+    source: Option<&PlanSource>,
+) -> Result<Box<dyn Hypervisor>, CliError> {
+    match pool.driver {
+        DriverKind::Sim => {
+            let mut sim = look_at_sim(pool, dir)?;
+            if let Some(source) = source {
+                sim.offer_bundle(&source.bundle).map_err(|cause| driver_error(pool, cause))?;
+            }
+            Ok(Box::new(sim))
+        }
+        DriverKind::Lab => open(pool, dir, source),
+    }
+}
+
+/// Opens a simulated pool only to look at it. A pool that nobody has and whose time went on is brought up to date.
+pub(crate) fn look_at_sim(pool: &PoolFile, dir: &Path) -> Result<SimPool, CliError> {
+    let seen = SimPool::open_to_look(dir, clock(pool.speed)).map_err(|cause| driver_error(pool, cause))?;
+    if seen.is_behind()
+        && !sim_is_held(dir)
+        && let Ok(sim) = SimPool::open(dir, clock(pool.speed))
+    {
+        return Ok(sim);
+    }
+    Ok(seen)
+}
+
 /// The release of a plan, if its bundle is still signed by whom the plan trusts.
 fn source_release(source: &PlanSource) -> Result<ReleaseRef, CliError> {
     let trust = TrustStore::parse(&source.trust).map_err(|cause| {
@@ -61,7 +91,7 @@ pub(crate) fn clock(speed: u32) -> ClockMode {
 }
 
 /// Whether another process has the simulated pool open: it holds the lock on `lock` in its folder.
-fn sim_is_held(dir: &Path) -> bool {
+pub(crate) fn sim_is_held(dir: &Path) -> bool {
     let Ok(lock) = File::open(dir.join("lock")) else { return false };
     matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock))
 }

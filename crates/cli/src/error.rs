@@ -102,12 +102,13 @@ pub(crate) struct CliError {
     #[source]
     cause: Option<Box<dyn StdError + Send + Sync>>,
     remedy: Option<String>,
+    told: bool,
 }
 
 impl CliError {
     /// A failure without a deeper cause.
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), cause: None, remedy: None }
+        Self { kind, what: what.into(), cause: None, remedy: None, told: false }
     }
 
     /// A wrong command line that the parser could not see.
@@ -125,6 +126,17 @@ impl CliError {
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
+    }
+
+    /// Says that the result on standard output tells it already: a program finds one document there, not two.
+    pub(crate) fn told(mut self) -> Self {
+        self.told = true;
+        self
+    }
+
+    /// Whether the result on standard output tells it already.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.told
     }
 
     /// The sort of failure.

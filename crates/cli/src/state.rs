@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{CliError, Kind, file_error};
 use crate::files::{read_text, read_toml, write_new};
+use crate::policy::PolicySource;
 
 /// The state directory.
 #[derive(Debug, Clone)]
@@ -83,6 +84,9 @@ pub(crate) struct PlanSource {
     /// The pool that the plan is for, as its file names itself.
     #[serde(default)]
     pub(crate) pool_id: String,
+    /// The policy file, and which line says what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<PolicySource>,
 }
 
 /// A plan as it lies in the state directory.
@@ -191,8 +195,18 @@ impl StateDir {
         dir: &Path,
         speed: u32,
     ) -> Result<PathBuf, CliError> {
-        let home = self.pool_dir(name);
-        Self::make_dir(&home)?;
+        Self::add_pool_in(&self.pool_dir(name), name, driver, dir, speed)
+    }
+
+    /// Writes the file of a new pool into `home`, which will become the pool's directory.
+    pub(crate) fn add_pool_in(
+        home: &Path,
+        name: &PoolName,
+        driver: DriverKind,
+        dir: &Path,
+        speed: u32,
+    ) -> Result<PathBuf, CliError> {
+        Self::make_dir(home)?;
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random)
             .map_err(|error| CliError::new(Kind::Failed, format!("random bytes from the kernel: {error}")))?;

@@ -6,6 +6,8 @@ use lifeboat_roll::FoldError;
 use lifeboat_store::StoreError;
 use thiserror::Error;
 
+use crate::{CalendarError, CommandProblem};
+
 /// Why the executor stopped. The roll itself is safe in its journal.
 #[derive(Debug, Error)]
 pub enum ExecutorError {
@@ -46,6 +48,17 @@ pub enum ExecutorError {
     Stale {
         /// What differs.
         reason: String,
+    },
+    /// The policy has windows that cannot be used.
+    #[error("the maintenance windows of the policy cannot be used; correct the policy")]
+    Windows(#[from] CalendarError),
+    /// The policy has commands that cannot be run here.
+    #[error("the policy has {count} command{} that cannot be run here: {first}", if *count == 1 { "" } else { "s" })]
+    Commands {
+        /// How many.
+        count: usize,
+        /// The first.
+        first: CommandProblem,
     },
     /// The roll has ended for good.
     #[error("roll {roll} has ended; make a new plan to go on")]

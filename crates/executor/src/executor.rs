@@ -1,19 +1,22 @@
 //! The loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lifeboat_hypervisor::{DriverEvent, Hypervisor};
 use lifeboat_model::{
-    Effect, EffectKey, Event, EventKind, GuestId, Millis, OperatorVerb, Plan, Progress, RollEnd, RollId,
-    Sha256Hex, Timestamp, World,
+    Effect, EffectKey, Event, EventKind, FeatureKind, GuestId, HostId, Millis, OperatorVerb, Plan, Progress,
+    RollEnd, RollId, Sha256Hex, Timestamp, World,
 };
 use lifeboat_roll::{Action, Journal, Scope, Status, decide};
 use lifeboat_store::{Holder, Lease, RollRow, Store, Tail};
 
-use crate::{ExecutorError, Observer, Snapshot, StepPoint};
+use crate::calendar::{Calendar, WindowNow};
+use crate::commands::{Commands, command_problems};
+use crate::fits::fits;
+use crate::{ExecutorError, Observer, Snapshot, StepPoint, orders};
 
 /// How the loop runs.
 #[derive(Debug, Clone)]
@@ -26,6 +29,25 @@ pub struct Options {
     pub observe_every: Millis,
     /// Orders every effect twice: the test that effects are idempotent.
     pub twice: bool,
+    /// Features that an earlier roll, whose journal was lost, had switched off: this roll restores them. They are
+    /// recorded with the roll's first event, so a controller that takes up a roll that has none must name them too.
+    pub adopt: Vec<Adopted>,
+    /// Recorded as warnings with the roll's first event: code, subject, text.
+    pub warnings: Vec<(String, String, String)>,
+    /// After the first news, further ones are waited for so long by the pool's time: one durable step for many. Zero
+    /// for a person who looks on.
+    pub gather: Duration,
+}
+
+/// A feature that another roll switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// Which one.
+    pub feature: FeatureKind,
+    /// The value it had before that roll.
+    pub original: String,
+    /// That roll.
+    pub from: RollId,
 }
 
 impl Options {
@@ -33,7 +55,15 @@ impl Options {
     #[must_use]
     pub fn new(holder: Holder) -> Self {
         let wait = Duration::from_millis(500);
-        Self { holder, wait, observe_every: Millis::from_secs(60), twice: false }
+        Self {
+            holder,
+            wait,
+            observe_every: Millis::from_secs(60),
+            twice: false,
+            adopt: Vec::new(),
+            warnings: Vec::new(),
+            gather: Duration::ZERO,
+        }
     }
 }
 
@@ -48,6 +78,16 @@ pub struct Executor<'a> {
     world: World,
     observed: Timestamp,
     progress: BTreeMap<EffectKey, Progress>,
+    /// What was taken over and is not durable yet.
+    noted: Vec<(Timestamp, EventKind)>,
+    /// The whole pool is not read again before.
+    next_look: Instant,
+    /// Windows of the policy in force.
+    calendar: Calendar,
+    /// What they say holds until then.
+    windows_hold_until: Option<Timestamp>,
+    // Before the lease: what runs is ended before another controller may begin.
+    commands: Commands,
     _lease: Lease,
 }
 
@@ -62,8 +102,14 @@ impl std::fmt::Debug for Executor<'_> {
 
 /// A roll that is decided over more often than this without coming to rest has a fault.
 const RESTLESS: usize = 100_000;
-/// An older look at the pool is no ground for a reboot.
+/// An older look at the pool is no ground for a reboot, or for shutting a guest down.
 const FRESH: Millis = Millis::from_secs(5);
+/// While commands run, the driver is asked this often.
+const SLICE: Duration = Duration::from_millis(50);
+/// A look at the whole pool is not repeated before so many times its own length have passed.
+const LOOKS: u32 = 20;
+/// Windows are looked at at least so often, also when they said that nothing changes.
+const WINDOWS: Millis = Millis::from_secs(3600);
 /// After so many rounds every host in flight is looked at, whatever was heard.
 const FULL_LOOK: u64 = 64;
 
@@ -72,7 +118,8 @@ impl<'a> Executor<'a> {
     ///
     /// # Errors
     /// [`ExecutorError`] if the plan is not the approved one, has blocked hosts, does not fit the pool any more,
-    /// or if the pool is held by another controller or has a roll that has not ended. Nothing is changed then.
+    /// if its policy names time zones or programs that are not here, or if the pool is held by another controller or
+    /// has a roll that has not ended. Nothing is changed then.
     pub fn start(
         store: &'a mut Store,
         driver: &'a mut dyn Hypervisor,
@@ -91,6 +138,11 @@ impl<'a> Executor<'a> {
         if let Some(first) = plan.blocked.first() {
             let first = format!("{}: {}", first.host, first.reason);
             return Err(ExecutorError::Blocked { count: plan.blocked.len(), first });
+        }
+        Calendar::new(&plan.policy)?;
+        let problems = command_problems(&plan.policy);
+        if let Some(first) = problems.first() {
+            return Err(ExecutorError::Commands { count: problems.len(), first: first.clone() });
         }
         let lease = store.lease(&plan.pool, options.holder.clone())?;
         let world = driver.observe()?;
@@ -131,8 +183,23 @@ impl<'a> Executor<'a> {
         let tail = Tail::of(&row, &links, lease.fence);
         let journal = read(&row, links.iter().map(|link| &link.event))?;
         let observed = driver.now();
-        let progress = BTreeMap::new();
-        Ok(Self { store, driver, options, row, tail, journal, world, observed, progress, _lease: lease })
+        Ok(Self {
+            calendar: Calendar::new(journal.policy())?,
+            windows_hold_until: None,
+            noted: Vec::new(),
+            next_look: Instant::now(),
+            commands: Commands::default(),
+            progress: BTreeMap::new(),
+            _lease: lease,
+            store,
+            driver,
+            options,
+            row,
+            tail,
+            journal,
+            world,
+            observed,
+        })
     }
 
     /// The roll as its events tell it.
@@ -176,7 +243,7 @@ impl<'a> Executor<'a> {
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<RollEnd, ExecutorError> {
         // A roll that a failure stopped waits for a person's decision: an order to try again, skip, or go on.
         if let Status::Ended(end) = self.journal.status()
-            && self.store.requests(&self.row.id)?.iter().all(|order| order.verb == OperatorVerb::Pause)
+            && !self.store.requests(&self.row.id)?.iter().any(|order| orders::takes_up(&order.verb))
         {
             return Ok(end.clone());
         }
@@ -208,6 +275,23 @@ impl<'a> Executor<'a> {
                 plan: self.row.plan_hash,
                 target: self.row.plan.target.clone(),
             });
+            let adopted = self.options.adopt.iter().cloned();
+            first.extend(adopted.map(|Adopted { feature, original, from }| EventKind::SuspensionAdopted {
+                feature,
+                original,
+                from,
+            }));
+            let warnings = self.options.warnings.iter().cloned();
+            first.extend(warnings.map(|(code, subject, text)| EventKind::Warned { code, subject, text }));
+            self.append(&first, None, observer)?;
+            first.clear();
+        }
+        // An order to leave the roll to another controller was for the one before: it has come true.
+        for order in self.store.requests(&self.row.id)? {
+            if order.verb == OperatorVerb::HandOver {
+                let event = EventKind::Operator { verb: order.verb, who: order.who };
+                self.append(&[event], Some(order.id), observer)?;
+            }
         }
         first.push(EventKind::ControllerStarted { holder: self.options.holder.name.clone() });
         self.append(&first, None, observer)
@@ -218,73 +302,135 @@ impl<'a> Executor<'a> {
         let orders = self.store.requests(&self.row.id)?;
         let any = !orders.is_empty();
         for order in orders {
-            let event = EventKind::Operator { verb: order.verb, who: order.who };
-            self.append(&[event], Some(order.id), observer)?;
+            let event = orders::event(&self.journal.plan().policy, order.verb, order.who);
+            self.append(std::slice::from_ref(&event), Some(order.id), observer)?;
+            let EventKind::Operator { verb, .. } = event else { continue };
+            if verb == OperatorVerb::HandOver {
+                return Err(ExecutorError::Left { roll: self.row.id.clone() });
+            }
+            if let OperatorVerb::SetPolicy { policy } = verb {
+                self.calendar = Calendar::new(&policy)?;
+                self.windows_hold_until = None;
+            }
         }
         Ok(any)
     }
 
-    /// Decides until there is nothing to do but wait; looks at every host in flight first if asked to.
+    /// Records what the windows say, where that is new.
+    fn look_at_windows(&mut self, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        let now = self.driver.now();
+        let known = self.journal.window();
+        if self.windows_hold_until.is_some_and(|until| now < until)
+            || (self.calendar.is_empty() && known.is_none_or(|known| known.open && known.until.is_none()))
+        {
+            return Ok(());
+        }
+        let state = self.calendar.state(now);
+        let soon = now.after(WINDOWS);
+        self.windows_hold_until = Some(state.until().map_or(soon, |until| until.min(soon)));
+        let event = match state {
+            WindowNow::Open { until } => EventKind::WindowOpened { until },
+            WindowNow::Closed { until } => EventKind::WindowClosed { until },
+        };
+        let open = matches!(state, WindowNow::Open { .. });
+        if known.is_some_and(|known| known.open == open && known.until == state.until()) {
+            return Ok(());
+        }
+        self.append(&[event], None, observer)
+    }
+
+    /// Decides until there is nothing to do but wait; looks at every host in flight first if asked to. What was heard
+    /// and what follows from it becomes durable in one step; only then is anything ordered.
     fn settle(&mut self, everything: bool, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
-        let (mut everything, mut looked) = (everything, false);
+        let mut everything = everything;
+        let mut looked = BTreeSet::new();
+        let mut effects = Vec::new();
         for _ in 0..RESTLESS {
+            self.look_at_windows(observer)?;
             let touched = self.journal.take_touched();
             let scope = if everything { Scope::All } else { Scope::Steps(&touched) };
             let now = self.driver.now();
-            let actions = decide(&self.world, &self.journal, &self.journal.policy().clone(), scope, now);
+            let policy = Arc::clone(self.journal.policy());
+            let actions = decide(&self.world, &self.journal, &policy, scope, now);
             if actions.is_empty() {
-                return Ok(());
+                self.flush(None, observer)?;
+                return effects.into_iter().try_for_each(|(attempt, effect)| {
+                    let effect: Effect = effect;
+                    self.perform(attempt, &effect, observer)
+                });
             }
-            // A host is rebooted on what is seen now, not on what was heard some time ago.
-            let reboots =
-                |action: &Action| matches!(action, Action::Perform { effect: Effect::RebootInto { .. }, .. });
-            if !looked && actions.iter().any(reboots) && now.since(self.observed) > FRESH {
-                self.look()?;
-                // Once: the clock of a simulated pool may run faster than it can be looked at.
-                looked = true;
-                everything = true;
+            let stale = now.since(self.observed) > FRESH;
+            let hosts: BTreeSet<HostId> = actions.iter().filter_map(wants_a_fresh_look).cloned().collect();
+            if stale && !hosts.is_subset(&looked) {
+                // What the narrow look was to decide over is looked at again with it.
+                self.journal.touch_all(&touched);
+                self.look_afresh(&hosts)?;
+                looked.extend(hosts);
                 continue;
             }
             everything = false;
-            self.act(actions, observer)?;
+            for action in actions {
+                let kind = match action {
+                    Action::Record(kind) => kind,
+                    Action::Perform { attempt, effect } => {
+                        let kind = EventKind::Intent { key: effect.key(), attempt, effect: effect.clone() };
+                        effects.push((attempt, effect));
+                        kind
+                    }
+                };
+                self.note(kind)?;
+            }
         }
         Err(ExecutorError::Restless { roll: self.row.id.clone(), rounds: RESTLESS })
     }
 
-    /// Intents and records first, in one durable step; then the effects.
-    fn act(&mut self, actions: Vec<Action>, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
-        let mut kinds = Vec::with_capacity(actions.len());
-        let mut effects = Vec::new();
-        for action in actions {
-            match action {
-                Action::Record(kind) => kinds.push(kind),
-                Action::Perform { attempt, effect } => {
-                    kinds.push(EventKind::Intent { key: effect.key(), attempt, effect: effect.clone() });
-                    effects.push(effect);
-                }
-            }
-        }
-        self.append(&kinds, None, observer)?;
-        for effect in effects {
-            self.perform(&effect, observer)?;
-        }
-        Ok(())
-    }
-
-    fn perform(&mut self, effect: &Effect, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+    fn perform(
+        &mut self,
+        attempt: u32,
+        effect: &Effect,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ExecutorError> {
         self.may_go_on(observer, StepPoint::BeforeEffect)?;
         let key = effect.key();
-        self.driver.start(&key, effect)?;
-        if self.options.twice {
-            self.driver.start(&key, effect)?;
+        for _ in 0..if self.options.twice { 2 } else { 1 } {
+            if effect.is_command() {
+                self.commands.start(self.row.id.as_str(), &self.journal, attempt, effect);
+            } else {
+                self.driver.start(&key, effect)?;
+            }
         }
         self.may_go_on(observer, StepPoint::AfterEffect)
     }
 
     /// Reads the whole pool afresh.
     fn look(&mut self) -> Result<(), ExecutorError> {
+        let begun = Instant::now();
         self.world = self.driver.observe()?;
         self.observed = self.driver.now();
+        self.next_look = Instant::now() + begun.elapsed() * LOOKS;
+        Ok(())
+    }
+
+    /// Reads these hosts afresh: a host is rebooted on what is seen now, not on what was heard some time ago, and a
+    /// guest that is about to be shut down may have been moved away by hand.
+    fn look_afresh(&mut self, hosts: &BTreeSet<HostId>) -> Result<(), ExecutorError> {
+        let looks = self.driver.look_at(hosts)?;
+        let seen: BTreeSet<&GuestId> =
+            looks.iter().flat_map(|look| &look.guests).map(|guest| &guest.id).collect();
+        let left =
+            hosts.iter().flat_map(|host| self.world.guests_on(host)).any(|guest| !seen.contains(&guest.id));
+        if left || looks.len() < hosts.len() {
+            // Where a guest or a host went, only the whole pool tells.
+            return self.look();
+        }
+        for look in looks {
+            self.journal.touch(&look.host.id);
+            self.world.set_host(look.host);
+            for guest in look.guests {
+                self.touch_host_of(&guest.id);
+                self.world.set_guest(guest).map_err(lifeboat_hypervisor::DriverError::World)?;
+            }
+        }
         Ok(())
     }
 
@@ -292,14 +438,14 @@ impl<'a> Executor<'a> {
     /// because the whole pool was read afresh.
     fn listen(&mut self, observer: &mut dyn Observer) -> Result<bool, ExecutorError> {
         let mut quiet = false;
-        if self.driver.now().since(self.observed) >= self.options.observe_every {
+        let due = self.driver.now().since(self.observed) >= self.options.observe_every;
+        if due && Instant::now() >= self.next_look {
             self.look()?;
             quiet = true;
         }
-        let news = self.driver.poll(self.options.wait)?;
-        quiet |= news.is_empty();
+        let (news, mut outcomes) = self.hear()?;
+        quiet |= news.is_empty() && outcomes.is_empty();
         self.may_go_on(observer, StepPoint::AfterPoll)?;
-        let mut outcomes = Vec::new();
         for event in news {
             match event {
                 DriverEvent::Outcome { key, outcome } => {
@@ -328,8 +474,45 @@ impl<'a> Executor<'a> {
                 }
             }
         }
-        self.append(&outcomes, None, observer)?;
+        outcomes.into_iter().try_for_each(|outcome| self.note(outcome))?;
         Ok(quiet)
+    }
+
+    /// News of the driver.
+    fn gathered(&mut self) -> Result<Vec<DriverEvent>, ExecutorError> {
+        let mut news = self.driver.poll(self.options.wait)?;
+        if news.is_empty() || self.options.gather.is_zero() {
+            return Ok(news);
+        }
+        let gather = Millis(u64::try_from(self.options.gather.as_millis()).unwrap_or(u64::MAX));
+        let until = self.driver.now().after(gather);
+        while self.driver.now() < until {
+            let left = Duration::from_millis(until.since(self.driver.now()).0);
+            let more = self.driver.poll(left)?;
+            if more.is_empty() {
+                break;
+            }
+            news.extend(more);
+        }
+        Ok(news)
+    }
+
+    /// Waits for the driver and for commands. Commands take real time, a driver's time may be another: while one runs,
+    /// the driver is only asked and not waited for, so that a simulated pool does not run away from a real program.
+    fn hear(&mut self) -> Result<(Vec<DriverEvent>, Vec<EventKind>), ExecutorError> {
+        if !self.commands.any() {
+            return Ok((self.gathered()?, Vec::new()));
+        }
+        let until = Instant::now() + self.options.wait;
+        loop {
+            let heard = self.commands.wait(SLICE.min(self.options.wait));
+            let news = self.driver.poll(Duration::ZERO)?;
+            if !heard.is_empty() || !news.is_empty() || Instant::now() >= until {
+                let ended = heard.outcomes.into_iter().filter(|(key, _)| self.journal.is_open(key));
+                let outcomes = ended.map(|(key, outcome)| EventKind::Outcome { key, outcome });
+                return Ok((news, heard.warnings.into_iter().chain(outcomes).collect()));
+            }
+        }
     }
 
     /// The host that a guest was on so far is to be looked at.
@@ -339,27 +522,42 @@ impl<'a> Executor<'a> {
         }
     }
 
+    /// Takes an event over; it becomes durable with the next [`Executor::flush`], and nothing is ordered before that.
+    fn note(&mut self, what: EventKind) -> Result<(), ExecutorError> {
+        let at = self.driver.now();
+        let seq = self.tail.seq + self.noted.len() as u64 + 1;
+        let event = Event { schema: what.form(), seq, fence: self.tail.fence, at, what };
+        // Legality first: an event that cannot follow must not become durable. If the store then fails, this
+        // controller ends, and what its memory knows too much is forgotten with it.
+        let roll = &self.row.id;
+        self.journal.apply(&event).map_err(|source| ExecutorError::Fold { roll: roll.clone(), source })?;
+        self.noted.push((at, event.what));
+        Ok(())
+    }
+
+    /// Makes durable what was taken over. `request` is the operator's order that the last event takes over.
+    fn flush(&mut self, request: Option<i64>, observer: &mut dyn Observer) -> Result<(), ExecutorError> {
+        if self.noted.is_empty() {
+            return Ok(());
+        }
+        self.may_go_on(observer, StepPoint::BeforeAppend)?;
+        let events = self.store.append_timed(&self.row, &mut self.tail, &self.noted, request)?;
+        self.noted.clear();
+        if self.commands.any() {
+            self.commands.forget_all_but(|key| self.journal.is_open(key));
+        }
+        observer.appended(&events, self.snapshot());
+        self.may_go_on(observer, StepPoint::AfterAppend)
+    }
+
     fn append(
         &mut self,
         kinds: &[EventKind],
         request: Option<i64>,
         observer: &mut dyn Observer,
     ) -> Result<(), ExecutorError> {
-        if kinds.is_empty() {
-            return Ok(());
-        }
-        self.may_go_on(observer, StepPoint::BeforeAppend)?;
-        let at = self.driver.now();
-        // Legality first: an event that cannot follow must not become durable. If the store then fails, this
-        // controller ends, and what its memory knows too much is forgotten with it.
-        for (what, seq) in kinds.iter().zip(self.tail.seq + 1..) {
-            let event = Event { schema: what.form(), seq, fence: self.tail.fence, at, what: what.clone() };
-            let roll = self.row.id.clone();
-            self.journal.apply(&event).map_err(|source| ExecutorError::Fold { roll, source })?;
-        }
-        let events = self.store.append(&self.row, &mut self.tail, kinds, at, request)?;
-        observer.appended(&events, self.snapshot());
-        self.may_go_on(observer, StepPoint::AfterAppend)
+        kinds.iter().try_for_each(|kind| self.note(kind.clone()))?;
+        self.flush(request, observer)
     }
 
     fn may_go_on(&self, observer: &mut dyn Observer, point: StepPoint) -> Result<(), ExecutorError> {
@@ -367,6 +565,16 @@ impl<'a> Executor<'a> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ExecutorError::Left { roll: self.row.id.clone() }),
         }
+    }
+}
+
+/// The host that must be seen as it is now before this is ordered.
+fn wants_a_fresh_look(action: &Action) -> Option<&HostId> {
+    match action {
+        Action::Perform {
+            effect: Effect::RebootInto { host, .. } | Effect::StopGuest { host, .. }, ..
+        } => Some(host),
+        Action::Perform { .. } | Action::Record(_) => None,
     }
 }
 
@@ -381,57 +589,4 @@ fn read<'e>(row: &RollRow, events: impl Iterator<Item = &'e Event>) -> Result<Jo
         journal.apply(event).map_err(|source| ExecutorError::Fold { roll: row.id.clone(), source })?;
     }
     Ok(journal)
-}
-
-/// A plan is for the pool as it was seen: the same coordinator, its hosts, its guests where it found them.
-fn fits(plan: &Plan, world: &World) -> Result<(), ExecutorError> {
-    let stale = |reason: String| Err(ExecutorError::Stale { reason });
-    if *world.pool() != plan.pool {
-        return stale(format!("the plan is for pool {}, this is {}", plan.pool, world.pool()));
-    }
-    if world.coordinator() != plan.coordinator.as_ref() {
-        let now = world.coordinator().map_or_else(|| "none".to_owned(), ToString::to_string);
-        return stale(format!("the coordinator is now {now}"));
-    }
-    if let Some(on) =
-        world.features().find(|feature| feature.is_on() && !plan.suspends.contains(&feature.kind))
-    {
-        return stale(format!("{} was switched on", on.kind));
-    }
-    let mut place = BTreeMap::new();
-    for step in &plan.steps {
-        match world.host(&step.host) {
-            None => return stale(format!("host {} is no longer in the pool", step.host)),
-            Some(host) if !host.reachable => return stale(format!("host {} does not answer", step.host)),
-            Some(host) if host.maintenance => {
-                return stale(format!("host {} was put into maintenance", step.host));
-            }
-            Some(_) => {}
-        }
-        if let Some(lost) = step.moves.iter().find(|planned| world.host(&planned.to).is_none()) {
-            return stale(format!("host {}, which was to take guest {}, is gone", lost.to, lost.guest));
-        }
-        let mut expected = std::collections::BTreeSet::new();
-        for planned in &step.moves {
-            let Some(guest) = world.guest(&planned.guest) else {
-                return stale(format!("guest {} is gone", planned.guest));
-            };
-            let from = place.get(&planned.guest).copied().unwrap_or(&guest.host);
-            if *from != planned.from {
-                return stale(format!(
-                    "guest {} is on {}, not on {}",
-                    planned.guest, guest.host, planned.from
-                ));
-            }
-            expected.insert(&planned.guest);
-            place.insert(&planned.guest, &planned.to);
-        }
-        let stranger = world.running_on(&step.host).find(|guest| {
-            !expected.contains(&guest.id) && place.get(&guest.id).is_none_or(|now| *now == &step.host)
-        });
-        if let Some(guest) = stranger {
-            return stale(format!("guest {} runs on {} and has no target in the plan", guest.id, step.host));
-        }
-    }
-    Ok(())
 }

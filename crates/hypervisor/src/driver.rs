@@ -1,10 +1,11 @@
 //! The trait that every driver implements.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lifeboat_model::{
-    Effect, EffectKey, FeatureView, GuestId, GuestView, HostView, Outcome, Progress, ReleaseRef, Survey,
-    Timestamp, World, WorldError,
+    Effect, EffectKey, FeatureView, GuestId, GuestView, HostId, HostView, Outcome, Progress, ReleaseRef,
+    Survey, Timestamp, World, WorldError,
 };
 use thiserror::Error;
 
@@ -74,6 +75,15 @@ pub enum DriverError {
     World(#[from] WorldError),
 }
 
+/// A host with the guests on it, as they are seen now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostLook {
+    /// The host.
+    pub host: HostView,
+    /// The guests that are on it, running or not.
+    pub guests: Vec<GuestView>,
+}
+
 /// Speaks to one pool. One thread uses it; a driver may have threads of its own behind it.
 pub trait Hypervisor {
     /// Reads the whole pool afresh.
@@ -82,6 +92,19 @@ pub trait Hypervisor {
     /// [`DriverError`] if the pool as such cannot be read. A host that does not answer is part of the world
     /// (`reachable` is false), not an error.
     fn observe(&mut self) -> Result<World, DriverError>;
+
+    /// Reads these hosts and the guests on them afresh. A host that is not in the pool any more is left out.
+    ///
+    /// # Errors
+    /// As [`Hypervisor::observe`].
+    fn look_at(&mut self, hosts: &BTreeSet<HostId>) -> Result<Vec<HostLook>, DriverError> {
+        let world = self.observe()?;
+        let looks = hosts.iter().filter_map(|id| world.host(id)).map(|host| HostLook {
+            host: host.clone(),
+            guests: world.guests_on(&host.id).cloned().collect(),
+        });
+        Ok(looks.collect())
+    }
 
     /// Reads the whole pool afresh, with everything that checks want to know beyond it. `release` is the one that is
     /// to come, if one was named. What a driver cannot tell it leaves unknown.

@@ -8,4 +8,4 @@ mod driver;
 pub mod lab;
 pub mod sim;
 
-pub use driver::{DriverError, DriverEvent, Hypervisor};
+pub use driver::{DriverError, DriverEvent, HostLook, Hypervisor};

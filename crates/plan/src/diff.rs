@@ -2,10 +2,12 @@
 //!
 //! Owns: [`PlanDiff`], a value that can be shown. Does not: judge which plan is better.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use lifeboat_model::{Figures, GuestId, HostId, Plan};
+use lifeboat_model::{Figures, GuestId, HostId, Mib, Move, Plan, Prices};
+
+use crate::policy_diff;
 
 /// A move of a guest that only one plan has, or that goes elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +34,10 @@ pub struct FigureChange {
 /// What differs between two plans. Hosts are listed by name.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct PlanDiff {
-    /// Target, policy or pool differ: text of each, old and new.
+    /// Target, pool or suspended features differ: text of each, old and new.
     pub frame: Vec<FigureChange>,
+    /// Values of the policy that differ, by the key that the file has.
+    pub policy: Vec<FigureChange>,
     /// Hosts with a turn in the new plan only.
     pub added: Vec<HostId>,
     /// Hosts with a turn in the old plan only.
@@ -46,8 +50,16 @@ pub struct PlanDiff {
     pub newly_blocked: Vec<(HostId, String)>,
     /// Hosts blocked in the old plan only.
     pub no_longer_blocked: Vec<HostId>,
-    /// Guests that go elsewhere.
+    /// Hosts left out on request in the new plan only.
+    pub newly_excluded: Vec<HostId>,
+    /// Hosts left out on request in the old plan only.
+    pub no_longer_excluded: Vec<HostId>,
+    /// Guests that go elsewhere when the turn of a host comes.
     pub moves: Vec<MoveChange>,
+    /// Guests that are down while their host is upgraded in one plan only, or in another way: old and new, as text.
+    pub stops: Vec<(GuestId, String, String)>,
+    /// Guests that go elsewhere after the last host.
+    pub placement: Vec<MoveChange>,
     /// Figures that differ.
     pub figures: Vec<FigureChange>,
 }
@@ -75,6 +87,7 @@ pub fn diff(old: &Plan, new: &Plan) -> PlanDiff {
     let (old_blocked, new_blocked) = (blocked(old), blocked(new));
     PlanDiff {
         frame: frame(old, new),
+        policy: policy_diff::changes(&old.policy, &new.policy),
         added: only(&new_waves, &old_waves),
         removed: only(&old_waves, &new_waves),
         rewaved: rewaved.collect(),
@@ -85,7 +98,11 @@ pub fn diff(old: &Plan, new: &Plan) -> PlanDiff {
             .map(|(host, reason)| (host.clone(), reason.clone()))
             .collect(),
         no_longer_blocked: old_blocked.into_keys().filter(|host| !new_blocked.contains_key(host)).collect(),
-        moves: move_changes(old, new),
+        newly_excluded: missing(&new.excluded, &old.excluded),
+        no_longer_excluded: missing(&old.excluded, &new.excluded),
+        moves: move_changes(in_turns(old), in_turns(new)),
+        stops: stop_changes(old, new),
+        placement: move_changes(old.placement.iter(), new.placement.iter()),
         figures: figure_changes(&old.figures, &new.figures),
     }
 }
@@ -99,19 +116,44 @@ fn frame(old: &Plan, new: &Plan) -> Vec<FigureChange> {
     };
     compare("pool", old.pool.to_string(), new.pool.to_string());
     compare("release", old.target.to_string(), new.target.to_string());
-    let policy = |plan: &Plan| format!("{:?}", plan.policy);
-    compare("policy", policy(old), policy(new));
     let suspends = |plan: &Plan| plan.suspends.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", ");
     compare("suspended features", suspends(old), suspends(new));
     changes
 }
 
-fn move_changes(old: &Plan, new: &Plan) -> Vec<MoveChange> {
+fn missing(these: &[HostId], those: &[HostId]) -> Vec<HostId> {
+    let those: BTreeSet<&HostId> = those.iter().collect();
+    these.iter().filter(|host| !those.contains(host)).cloned().collect()
+}
+
+fn in_turns(plan: &Plan) -> impl Iterator<Item = &Move> {
+    plan.steps.iter().flat_map(|step| &step.moves)
+}
+
+fn stop_changes(old: &Plan, new: &Plan) -> Vec<(GuestId, String, String)> {
+    fn stops(plan: &Plan) -> BTreeMap<&GuestId, String> {
+        let stops = plan.steps.iter().flat_map(|step| step.stops.iter().map(move |stop| (step, stop)));
+        let how = |by_owner: bool| if by_owner { "left to its owner" } else { "stopped and started" };
+        stops.map(|(step, stop)| (&stop.guest, format!("{} on {}", how(stop.by_owner), step.host))).collect()
+    }
+    let (old, new) = (stops(old), stops(new));
+    let guests: BTreeSet<&GuestId> = old.keys().chain(new.keys()).copied().collect();
+    let text = |stops: &BTreeMap<&GuestId, String>, guest: &GuestId| {
+        stops.get(guest).cloned().unwrap_or_else(|| "not stopped".to_owned())
+    };
+    let changed = guests.into_iter().filter(|guest| old.get(*guest) != new.get(*guest));
+    changed.map(|guest| (guest.clone(), text(&old, guest), text(&new, guest))).collect()
+}
+
+fn move_changes<'p>(
+    old: impl Iterator<Item = &'p Move>,
+    new: impl Iterator<Item = &'p Move>,
+) -> Vec<MoveChange> {
     let mut guests: BTreeMap<&GuestId, (Vec<&HostId>, Vec<&HostId>)> = BTreeMap::new();
-    for each in old.steps.iter().flat_map(|step| &step.moves) {
+    for each in old {
         guests.entry(&each.guest).or_default().0.push(&each.to);
     }
-    for each in new.steps.iter().flat_map(|step| &step.moves) {
+    for each in new {
         guests.entry(&each.guest).or_default().1.push(&each.to);
     }
     let changed = guests.into_iter().filter(|(_, (old, new))| old != new);
@@ -143,10 +185,22 @@ fn figure_changes(old: &Figures, new: &Figures) -> Vec<FigureChange> {
             new.most_moves_of_a_guest.to_string(),
         ),
         ("waves", old.waves.to_string(), new.waves.to_string()),
+        ("price of rebalance", price(old.prices, |p| p.rebalance), price(new.prices, |p| p.rebalance)),
+        ("price of restore", price(old.prices, |p| p.restore), price(new.prices, |p| p.restore)),
         ("waves without failover", ranges(&old.no_failover), ranges(&new.no_failover)),
     ];
     let changed = pairs.into_iter().filter(|(_, old, new)| old != new);
     changed.map(|(name, old, new)| FigureChange { name, old, new }).collect()
+}
+
+fn price(prices: Option<Prices>, of: impl Fn(&Prices) -> (u64, Mib)) -> String {
+    prices.as_ref().map_or_else(
+        || "unknown".to_owned(),
+        |prices| {
+            let (moves, memory) = of(prices);
+            format!("{moves} moves, {memory}")
+        },
+    )
 }
 
 fn ranges(ranges: &[(u32, u32)]) -> String {
@@ -174,6 +228,9 @@ impl fmt::Display for PlanDiff {
         if self.is_empty() {
             return writeln!(f, "the plans do the same");
         }
+        for change in &self.policy {
+            writeln!(f, "~ policy {}: {} -> {}", change.name, change.old, change.new)?;
+        }
         for change in &self.frame {
             writeln!(f, "~ {}: {} -> {}", change.name, change.old, change.new)?;
         }
@@ -195,8 +252,21 @@ impl fmt::Display for PlanDiff {
         for host in &self.no_longer_blocked {
             writeln!(f, "- host {host} is not blocked any more")?;
         }
+        for host in &self.newly_excluded {
+            writeln!(f, "+ host {host} is left out on request")?;
+        }
+        for host in &self.no_longer_excluded {
+            writeln!(f, "- host {host} is not left out any more")?;
+        }
         for change in &self.moves {
             writeln!(f, "~ guest {}: {} -> {}", change.guest, path(&change.old), path(&change.new))?;
+        }
+        for (guest, old, new) in &self.stops {
+            writeln!(f, "~ guest {guest}: {old} -> {new}")?;
+        }
+        for change in &self.placement {
+            let (old, new) = (path(&change.old), path(&change.new));
+            writeln!(f, "~ guest {} after the last host: {old} -> {new}", change.guest)?;
         }
         for change in &self.figures {
             writeln!(f, "~ {}: {} -> {}", change.name, change.old, change.new)?;

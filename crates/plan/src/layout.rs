@@ -16,9 +16,13 @@ pub(crate) struct LaidStep {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lack {
     pub(crate) guest: usize,
-    /// Host with the most room among those that were asked, and its room in MiB.
+    /// Host with the most room among those that were asked and offer what the guest needs, and its room in MiB.
     pub(crate) largest: Option<(usize, u64)>,
-    /// Hosts with room enough that have another guest of the same keep-apart group.
+    /// Hosts that were asked; not counted if the guest can go everywhere.
+    pub(crate) asked: usize,
+    /// Of those, hosts with room enough, whatever they offer; not counted if the guest can go everywhere.
+    pub(crate) with_room: usize,
+    /// Hosts with room enough, and all that it needs, that have another guest of the same keep-apart group.
     pub(crate) kept_apart: usize,
     /// Guests of the same host that had got a target before.
     pub(crate) placed: usize,
@@ -31,8 +35,8 @@ pub(crate) struct Lack {
 pub(crate) enum Stuck {
     /// One of its guests has no target.
     Guest(Lack),
-    /// The coordinator must be first and cannot be upgraded.
-    Coordinator(usize),
+    /// Another host must be first and cannot be upgraded.
+    First(usize),
 }
 
 /// Turns of hosts and the hosts without one.

@@ -10,7 +10,13 @@
 //! 1. every target of its moves that stands earlier in the steps is committed,
 //! 2. every earlier step that moves a guest onto this host has drained,
 //! 3. fewer than `figures.peak_hosts_down.planned` hosts are out of service, and none of its fault domain if the
-//!    policy says so.
+//!    policy says so,
+//! 4. for a host that goes last by the policy (`last`, or the coordinator with order `coordinator-last`): every step
+//!    before it is committed.
+//!
+//! A guest of [`PlanStep::stops`](lifeboat_model::PlanStep) is down while its host is upgraded. Room for it is kept on
+//! that host throughout. The moves of [`Plan::placement`](lifeboat_model::Plan) follow after the last step, one after
+//! the other: each fits when those before it were done.
 //!
 //! Targets that stand later in the steps, or in no step, are hosts that run the old release still. A host that was
 //! upgraded only gains guests, and a host that is old only gains guests until its turn; so the load of a target never
@@ -18,6 +24,8 @@
 //! each of these rules.
 
 mod bound;
+pub mod check;
+mod class;
 mod diff;
 mod explain;
 mod figures;
@@ -25,10 +33,14 @@ mod layout;
 mod lint;
 mod makespan;
 mod options;
+mod order;
+mod placement;
 mod planner;
+mod policy_diff;
 mod pool;
 mod ramp;
 mod room;
+mod seed;
 mod standing;
 
 pub use diff::{FigureChange, MoveChange, PlanDiff, diff};

@@ -90,7 +90,11 @@ fn dependencies(ground: &Ground<'_, '_>) -> (Vec<usize>, Vec<Vec<usize>>) {
     }
     let mut pairs = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        if index > 0 {
+        if ground.rules.last.contains(&step.host) {
+            // Everything before; what stands before another last host follows from that one.
+            let previous = index.checked_sub(1).filter(|&at| ground.rules.last.contains(&steps[at].host));
+            pairs.extend((previous.unwrap_or(0)..index).map(|before| (before, index)));
+        } else if index > 0 {
             pairs.push((0, index));
         }
         let mut last = usize::MAX;
@@ -112,4 +116,20 @@ fn dependencies(ground: &Ground<'_, '_>) -> (Vec<usize>, Vec<Vec<usize>>) {
         dependents[before].push(after);
     }
     (open, dependents)
+}
+
+/// Time of the moves after the last host: the busiest port decides.
+pub(crate) fn placement(ground: &Ground<'_, '_>, timing: &Timing, moves: &[(usize, usize, usize)]) -> u64 {
+    let hosts = ground.pool.hosts.len();
+    let (mut sent, mut guests, mut received) = (vec![0_u64; hosts], vec![0_u64; hosts], vec![0_u64; hosts]);
+    for &(guest, from, to) in moves {
+        let memory = ground.pool.guests[guest].memory;
+        sent[from] += memory;
+        guests[from] += 1;
+        received[to] += memory;
+    }
+    let lanes = ground.policy.migrations_per_host;
+    let busy =
+        (0..hosts).map(|host| timing.drain(sent[host], guests[host], lanes).max(timing.send(received[host])));
+    busy.max().unwrap_or(0)
 }

@@ -102,6 +102,16 @@ pub enum PlanError {
         /// The pool.
         pool: PoolName,
     },
+    /// The policy's order cannot be kept in this pool.
+    #[error("the order of the policy cannot be kept in pool {pool}: {reason}: {remedy}")]
+    Order {
+        /// The pool.
+        pool: PoolName,
+        /// Which values contradict each other or the pool.
+        reason: String,
+        /// What a person can do.
+        remedy: String,
+    },
 }
 
 #[cfg(test)]

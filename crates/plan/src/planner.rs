@@ -4,7 +4,8 @@
 //! time on pools without exotic constraints. Does not: act.
 
 use lifeboat_model::{
-    Blocked, FeatureView, Mib, Move, Order, PLAN_SCHEMA, Plan, PlanStep, Policy, ReleaseRef, World,
+    Blocked, FeatureView, GuestStop, GuestStrategy, HostId, Mib, Move, PLAN_SCHEMA, Plan, PlanStep, Policy,
+    ReleaseRef, World,
 };
 
 use crate::bound::Ground;
@@ -14,7 +15,7 @@ use crate::pool::Pool;
 use crate::ramp::{Rules, Strategy, lay_out};
 use crate::room::{Fit, Role};
 use crate::standing::{Spare, Standing, judge, roles};
-use crate::{explain, figures, standing};
+use crate::{explain, figures, order, standing};
 
 /// Tried in this order; the first that leaves the fewest hosts without a turn wins. Nearly always that is the first.
 const STRATEGIES: [Strategy; 4] = [
@@ -43,21 +44,25 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     policy.validate()?;
     check_input(world, options)?;
-    let pool = Pool::new(world);
+    let pool = Pool::new(world, policy);
     let (mut standings, mut blocked) = judge(&pool, target, policy, options);
-    let mut first = first_host(&pool, policy, &standings)?;
-    if let Some(coordinator) = first
-        && standings[coordinator] == Standing::Blocked
+    let mut first = order::first_host(&pool, policy, &standings)?;
+    let last = order::last_hosts(&pool, policy)?;
+    if let Some(host) = first
+        && standings[host] == Standing::Blocked
     {
-        wait_for_coordinator(&pool, coordinator, &mut standings, &mut blocked);
+        wait_for_first(&pool, host, &mut standings, &mut blocked);
         first = None;
     }
+    let mut notes = order::notes(&pool, policy, &standings, first);
     let spare = Spare::of(&pool, policy);
     let mut rules = Rules {
         first,
         in_flight: in_flight(&pool, &standings, policy, spare),
         one_per_domain: policy.one_per_fault_domain,
         spill: usize::try_from(policy.spill).unwrap_or(usize::MAX),
+        // The first host may be named last too if it is the only one.
+        last: last.into_iter().filter(|host| first != Some(*host)).collect(),
     };
     let mut roles = roles(&pool, &standings);
     let mut layout = best_layout(&pool, &roles, &rules);
@@ -80,15 +85,18 @@ pub fn plan(
     blocked.extend(explain::stuck(&pool, &layout));
     blocked.sort_by(|a, b| a.host.cmp(&b.host));
     let ground = Ground { pool: &pool, roles: &roles, layout: &layout, rules: &rules, spare, policy };
-    let (figures, mut notes) = figures::count(&ground, &options.timing);
-    notes.extend(excluded(&pool, &standings));
+    let figures::Counted { placed, figures, notes: costs } = figures::count(&ground, &options.timing);
+    notes.extend(costs);
+    let excluded = with(&pool, &standings, Standing::Excluded);
+    if !excluded.is_empty() {
+        let names: Vec<&str> = excluded.iter().map(HostId::as_str).collect();
+        notes.push(format!("left out on request, and still on another release: {}", names.join(", ")));
+    }
     let suspends = if layout.steps.is_empty() {
         Vec::new()
     } else {
         world.features().filter(|feature| FeatureView::is_on(feature)).map(|feature| feature.kind).collect()
     };
-    let unchanged =
-        pool.hosts.iter().zip(&standings).filter(|(_, standing)| **standing == Standing::Unchanged);
     Ok(Plan {
         schema: PLAN_SCHEMA,
         pool: world.pool().clone(),
@@ -97,10 +105,14 @@ pub fn plan(
         coordinator: world.coordinator().cloned(),
         suspends,
         steps: named(&pool, &layout),
-        unchanged: unchanged.map(|(host, _)| host.view.id.clone()).collect(),
+        unchanged: with(&pool, &standings, Standing::Unchanged),
         blocked,
-        excluded: Vec::new(),
-        placement: Vec::new(),
+        excluded,
+        placement: placed
+            .moves
+            .into_iter()
+            .map(|(guest, from, to)| one_move(&pool, guest, from, to))
+            .collect(),
         figures,
         notes,
     })
@@ -130,45 +142,25 @@ fn check_input(world: &World, options: &Options) -> Result<(), PlanError> {
     }
 }
 
-/// The host that must be first, unless it runs the release already.
-fn first_host(pool: &Pool<'_>, policy: &Policy, standings: &[Standing]) -> Result<Option<usize>, PlanError> {
-    let (Order::CoordinatorFirst, Some(coordinator)) = (policy.order, pool.coordinator) else {
-        return Ok(None);
-    };
-    match standings[coordinator] {
-        Standing::Unchanged => Ok(None),
-        Standing::Upgrade | Standing::Blocked => Ok(Some(coordinator)),
-        Standing::Excluded if !standings.contains(&Standing::Upgrade) => Ok(None),
-        Standing::Excluded => Err(PlanError::CoordinatorExcluded {
-            coordinator: pool.hosts[coordinator].view.id.clone(),
-            pool: pool.name.clone(),
-        }),
-    }
-}
-
-fn wait_for_coordinator(
-    pool: &Pool<'_>,
-    first: usize,
-    standings: &mut [Standing],
-    blocked: &mut Vec<Blocked>,
-) {
+fn wait_for_first(pool: &Pool<'_>, first: usize, standings: &mut [Standing], blocked: &mut Vec<Blocked>) {
     for (host, standing) in standings.iter_mut().enumerate() {
         if *standing == Standing::Upgrade {
             *standing = Standing::Blocked;
-            blocked.push(explain::after_coordinator(pool, host, first));
+            blocked.push(explain::after_first(pool, host, first));
         }
     }
 }
 
 /// How many hosts may be out of service: what the policy allows, less if the reserve needs it. With hosts of
-/// different size the largest ones count, so that any choice of so many hosts keeps the reserve.
+/// different size the largest ones count, so that any choice of so many hosts keeps the reserve. Guests that are down
+/// with their host need no room elsewhere.
 fn in_flight(pool: &Pool<'_>, standings: &[Standing], policy: &Policy, spare: Spare) -> usize {
     let allowed = policy.in_flight_of(pool.hosts.len());
     if spare.reserve == 0 {
         return allowed;
     }
     let turns = pool.hosts.iter().zip(standings).filter(|(_, standing)| **standing == Standing::Upgrade);
-    let mut sizes: Vec<u64> = turns.map(|(host, _)| host.memory).collect();
+    let mut sizes: Vec<u64> = turns.map(|(host, _)| host.lost()).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let mut out = 0;
     let fit = sizes.into_iter().take_while(|size| {
@@ -194,21 +186,37 @@ fn best_layout(pool: &Pool<'_>, roles: &[Role], rules: &Rules) -> Layout {
 
 fn named(pool: &Pool<'_>, layout: &Layout) -> Vec<PlanStep> {
     let steps = layout.steps.iter().map(|step| {
-        let from = &pool.hosts[step.host].view.id;
-        let moves = step.moves.iter().map(|&(guest, target)| Move {
-            guest: pool.guests[guest].view.id.clone(),
-            from: from.clone(),
-            to: pool.hosts[target].view.id.clone(),
-            memory: pool.guests[guest].view.memory,
+        let host = &pool.hosts[step.host];
+        let stops = host.staying.iter().map(|&guest| {
+            let guest = &pool.guests[guest];
+            GuestStop {
+                guest: guest.view.id.clone(),
+                memory: guest.view.memory,
+                by_owner: guest.strategy == GuestStrategy::Leave,
+            }
         });
-        PlanStep { host: from.clone(), wave: step.wave, moves: moves.collect(), stops: Vec::new() }
+        let moves = step.moves.iter().map(|&(guest, target)| one_move(pool, guest, step.host, target));
+        PlanStep {
+            host: host.view.id.clone(),
+            wave: step.wave,
+            moves: moves.collect(),
+            stops: stops.collect(),
+        }
     });
     steps.collect()
 }
 
-fn excluded(pool: &Pool<'_>, standings: &[Standing]) -> Option<String> {
-    let names = pool.hosts.iter().zip(standings).filter(|(_, standing)| **standing == Standing::Excluded);
-    let names: Vec<&str> = names.map(|(host, _)| host.view.id.as_str()).collect();
-    (!names.is_empty())
-        .then(|| format!("left out on request, and still on another release: {}", names.join(", ")))
+fn one_move(pool: &Pool<'_>, guest: usize, from: usize, to: usize) -> Move {
+    let guest = pool.guests[guest].view;
+    Move {
+        guest: guest.id.clone(),
+        from: pool.hosts[from].view.id.clone(),
+        to: pool.hosts[to].view.id.clone(),
+        memory: guest.memory,
+    }
+}
+
+fn with(pool: &Pool<'_>, standings: &[Standing], asked: Standing) -> Vec<HostId> {
+    let hosts = pool.hosts.iter().zip(standings).filter(|(_, standing)| **standing == asked);
+    hosts.map(|(host, _)| host.view.id.clone()).collect()
 }

@@ -7,17 +7,20 @@
 //! Wave 1 is one host whose guests may land on hosts that are still old: they move twice, and no plan can avoid it
 //! while nothing is upgraded. After that a host is drained only when all its guests fit on upgraded hosts, the least
 //! loaded first. Each upgraded host makes room for about 1/u hosts at load u, so the waves grow by themselves.
+//!
+//! Where guests cannot run on every host, each host class is a ramp of its own that lends room to the others; how the
+//! first host of a class begins, and who goes last, stands in `seed`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use crate::layout::{Lack, LaidStep, Layout, Stuck};
-use crate::pool::Pool;
-use crate::room::{Fit, Role, Room, Tiers};
+use crate::pool::{Guest, Pool};
+use crate::room::{Fit, Reach, Role, Room, Tiers};
 
 /// Failed trials in one wave after which the wave is closed, if it has a host. Bounds the time of a wave; what is
 /// left over is tried again in the next one, when there is more room.
-const TRIALS: usize = 64;
+pub(crate) const TRIALS: usize = 64;
 
 /// What the ramp has to respect.
 pub(crate) struct Rules {
@@ -29,6 +32,8 @@ pub(crate) struct Rules {
     pub(crate) one_per_domain: bool,
     /// Hosts of wave 2 that may place guests on old hosts.
     pub(crate) spill: usize,
+    /// Hosts that go last, each alone, in this order.
+    pub(crate) last: Vec<usize>,
 }
 
 /// The choices that may differ between two attempts on one pool.
@@ -41,27 +46,38 @@ pub(crate) struct Strategy {
     pub(crate) large_first: bool,
 }
 
-struct Ramp<'p, 'w> {
-    pool: &'p Pool<'w>,
-    rules: &'p Rules,
+pub(crate) struct Ramp<'p, 'w> {
+    pub(crate) pool: &'p Pool<'w>,
+    pub(crate) rules: &'p Rules,
     strategy: Strategy,
-    room: Room<'p, 'w>,
-    /// Guests that are on a host at this point of the plan.
-    on: Vec<Vec<usize>>,
+    pub(crate) room: Room<'p, 'w>,
+    /// Guests that are on a host at this point of the plan and move when its turn comes.
+    pub(crate) on: Vec<Vec<usize>>,
+    /// MiB of these guests.
     load: Vec<u64>,
     /// Whether a guest was moved before.
-    moved: Vec<bool>,
-    /// Hosts whose turn has not come, by rank.
-    waiting: BTreeSet<Rank>,
+    pub(crate) moved: Vec<bool>,
+    /// Hosts whose turn has not come, by rank; without those that go last.
+    pub(crate) waiting: BTreeSet<Rank>,
     /// Hosts of the wave before.
     fresh: Vec<usize>,
     /// Whether the last wave was ended by the policy and not by lack of room.
     ample: bool,
-    layout: Layout,
+    pub(crate) layout: Layout,
+}
+
+/// The hosts of a wave while it is put together.
+#[derive(Default)]
+pub(crate) struct Wave {
+    pub(crate) number: u32,
+    pub(crate) taken: Vec<usize>,
+    pub(crate) domains: BTreeSet<usize>,
+    /// Whether a host takes guests in this wave, so that it cannot be drained in it.
+    pub(crate) took: BTreeSet<usize>,
 }
 
 /// First what a strategy puts before the load, then the load, then the index.
-type Rank = (u64, u64, usize);
+pub(crate) type Rank = (u64, u64, usize);
 
 /// Lays out the turns of all hosts that stand on [`Role::Old`].
 pub(crate) fn lay_out(pool: &Pool<'_>, roles: &[Role], rules: &Rules, strategy: Strategy) -> Layout {
@@ -71,21 +87,27 @@ pub(crate) fn lay_out(pool: &Pool<'_>, roles: &[Role], rules: &Rules, strategy: 
         strategy,
         room: Room::new(pool, roles),
         on: pool.hosts.iter().map(|host| host.guests.clone()).collect(),
-        load: pool.hosts.iter().map(|host| host.load).collect(),
+        load: pool.hosts.iter().map(|host| host.moving).collect(),
         moved: vec![false; pool.guests.len()],
         waiting: BTreeSet::new(),
         fresh: Vec::new(),
         ample: false,
         layout: Layout::default(),
     };
-    ramp.waiting =
-        (0..pool.hosts.len()).filter(|&host| ramp.room.is_old(host)).map(|h| ramp.rank(h)).collect();
-    if ramp.begin() {
-        let mut wave = 2;
+    let last: BTreeSet<usize> = rules.last.iter().copied().collect();
+    let waiting = (0..pool.hosts.len()).filter(|host| ramp.room.is_old(*host) && !last.contains(host));
+    ramp.waiting = waiting.map(|host| ramp.rank(host)).collect();
+    let mut wave = 1;
+    if !ramp.waiting.is_empty() {
+        if !ramp.begin() {
+            return ramp.layout;
+        }
+        wave = 2;
         while !ramp.waiting.is_empty() && (ramp.wave(wave) || ramp.one_or_reasons(wave)) {
             wave += 1;
         }
     }
+    ramp.last_hosts(wave);
     ramp.layout
 }
 
@@ -93,7 +115,7 @@ pub(crate) fn lay_out(pool: &Pool<'_>, roles: &[Role], rules: &Rules, strategy: 
 /// network port receives from many at once.
 const SETTLED_EVENLY: Tiers<'static> = &[(Role::Upgraded, Fit::Roomy)];
 const EVENLY: Tiers<'static> = &[(Role::Upgraded, Fit::Roomy), (Role::Fresh, Fit::Roomy)];
-const UPGRADED: Tiers<'static> = &[(Role::Upgraded, Fit::Tight), (Role::Fresh, Fit::Tight)];
+pub(crate) const UPGRADED: Tiers<'static> = &[(Role::Upgraded, Fit::Tight), (Role::Fresh, Fit::Tight)];
 
 /// One way to place the guests of a host.
 struct Attempt {
@@ -124,7 +146,9 @@ impl Ramp<'_, '_> {
                 Err(lack) => {
                     self.layout.stuck.push((first, Stuck::Guest(lack)));
                     let others = self.waiting.iter().map(|rank| rank.2).filter(|&host| host != first);
-                    self.layout.stuck.extend(others.map(|host| (host, Stuck::Coordinator(first))));
+                    let last = self.rules.last.iter().copied().filter(|&host| self.room.is_old(host));
+                    let others = others.chain(last);
+                    self.layout.stuck.extend(others.map(|host| (host, Stuck::First(first))));
                     false
                 }
             };
@@ -134,7 +158,7 @@ impl Ramp<'_, '_> {
         if self.room.any_upgraded() {
             for &host in &hosts {
                 if self.may_fit(host, true)
-                    && let Ok(moves) = self.trial(host, UPGRADED, false)
+                    && let Ok(moves) = self.trial(host, Reach::Any, UPGRADED)
                 {
                     self.take_turn(host, 1, moves);
                     self.end_wave(&[host]);
@@ -153,7 +177,7 @@ impl Ramp<'_, '_> {
         false
     }
 
-    fn try_first(&mut self, host: usize) -> Result<(), Lack> {
+    pub(crate) fn try_first(&mut self, host: usize) -> Result<(), Lack> {
         let fit = self.strategy.old_fit;
         let tiers = [
             (Role::Upgraded, Fit::Tight),
@@ -161,22 +185,22 @@ impl Ramp<'_, '_> {
             (Role::Old, fit),
             (Role::Staying, Fit::Roomy),
         ];
-        let moves = self.trial(host, &tiers, false)?;
+        let moves = self.trial(host, Reach::Any, &tiers)?;
         self.take_turn(host, 1, moves);
         self.end_wave(&[host]);
         Ok(())
     }
 
     /// One wave. False if no waiting host could be drained.
-    fn wave(&mut self, wave: u32) -> bool {
-        let mut taken = Vec::new();
-        let mut domains = BTreeSet::new();
+    fn wave(&mut self, number: u32) -> bool {
+        let mut wave = Wave { number, ..Wave::default() };
+        self.seed(&mut wave);
         let attempts = if self.ample { AMPLE } else { SCARCE };
-        let mut failed = [0; AMPLE.len()];
+        let sets = self.pool.classes.sets();
+        let mut failed = vec![[0; AMPLE.len()]; sets];
         let waiting = std::mem::take(&mut self.waiting);
         for &(_, load, host) in &waiting {
-            let hopeless = failed[attempts.len() - 1] >= TRIALS && !taken.is_empty();
-            if taken.len() >= self.rules.in_flight || hopeless {
+            if wave.taken.len() >= self.rules.in_flight {
                 break;
             }
             if !self.room.may_fit(load, 0, true) {
@@ -185,13 +209,20 @@ impl Ramp<'_, '_> {
                 }
                 break;
             }
-            if !self.domain_is_free(host, &domains) || !self.may_fit(host, true) {
+            let failed = &mut failed[self.pool.classes.set_of(host)];
+            if failed[attempts.len() - 1] >= TRIALS && !wave.taken.is_empty() {
+                if sets == 1 {
+                    break;
+                }
+                continue;
+            }
+            if !self.is_free(host, &wave) || !self.may_fit(host, true) {
                 continue;
             }
             let mut placed = None;
-            for (attempt, failed) in attempts.iter().zip(&mut failed) {
-                if (*failed < TRIALS || taken.is_empty()) && self.may_fit(host, attempt.fresh_too) {
-                    placed = self.trial(host, attempt.tiers, false).ok();
+            for (attempt, failed) in attempts.iter().zip(failed) {
+                if (*failed < TRIALS || wave.taken.is_empty()) && self.may_fit(host, attempt.fresh_too) {
+                    placed = self.trial(host, Reach::Modest, attempt.tiers).ok();
                     if placed.is_some() {
                         break;
                     }
@@ -199,45 +230,56 @@ impl Ramp<'_, '_> {
                 }
             }
             if let Some(moves) = placed {
-                domains.extend(self.pool.hosts[host].domain);
-                self.take_turn(host, wave, moves);
-                taken.push(host);
+                self.join(host, &mut wave, moves);
             }
         }
         self.waiting = waiting;
-        if wave == 2 {
-            self.spill(wave, &mut taken, &mut domains);
+        if number == 2 {
+            self.spill(&mut wave);
         }
-        self.ample = taken.len() >= self.rules.in_flight;
-        self.end_wave(&taken);
-        !taken.is_empty()
+        self.ample = wave.taken.len() >= self.rules.in_flight;
+        self.end_wave(&wave.taken);
+        !wave.taken.is_empty()
     }
 
     /// Lets further hosts of the second wave move guests onto old hosts: more moves, but the ramp grows faster.
-    fn spill(&mut self, wave: u32, taken: &mut Vec<usize>, domains: &mut BTreeSet<usize>) {
+    fn spill(&mut self, wave: &mut Wave) {
         // Tight: the fewer hosts take guests, the more remain that can be drained in this wave.
         let tiers = [(Role::Upgraded, Fit::Tight), (Role::Fresh, Fit::Tight), (Role::Old, Fit::Tight)];
         let hosts: Vec<usize> = self.waiting.iter().map(|rank| rank.2).collect();
-        let guests: Vec<usize> = hosts.iter().map(|&host| self.on[host].len()).collect();
         let (mut spilled, mut failed) = (0, 0);
-        for (host, guests) in hosts.into_iter().zip(guests) {
-            if spilled >= self.rules.spill || taken.len() >= self.rules.in_flight || failed >= TRIALS {
+        for host in hosts {
+            if spilled >= self.rules.spill || wave.taken.len() >= self.rules.in_flight || failed >= TRIALS {
                 break;
             }
-            // A host that took guests in this very wave cannot be drained in it.
-            if taken.contains(&host) || self.on[host].len() != guests || !self.domain_is_free(host, domains) {
+            if !self.is_free(host, wave) {
                 continue;
             }
-            match self.trial(host, &tiers, true) {
+            // Guests that moved before get the upgraded hosts before others, so that spilling hardly ever moves one
+            // a third time.
+            let moved = |ramp: &Self, guest: usize| !ramp.moved[guest];
+            match self.trial_by(host, Reach::Any, moved, |_| &tiers) {
                 Ok(moves) => {
-                    domains.extend(self.pool.hosts[host].domain);
-                    self.take_turn(host, wave, moves);
-                    taken.push(host);
+                    self.join(host, wave, moves);
                     spilled += 1;
                 }
                 Err(_) => failed += 1,
             }
         }
+    }
+
+    /// Whether a host may be drained in this wave, by the policy and by what the wave has done.
+    pub(crate) fn is_free(&self, host: usize, wave: &Wave) -> bool {
+        // A host that takes guests in this very wave cannot be drained in it; one that was taken takes none.
+        !wave.took.contains(&host) && self.room.is_old(host) && self.domain_is_free(host, &wave.domains)
+    }
+
+    /// A host joins a wave.
+    pub(crate) fn join(&mut self, host: usize, wave: &mut Wave, moves: Vec<(usize, usize)>) {
+        wave.domains.extend(self.pool.hosts[host].domain);
+        wave.took.extend(moves.iter().map(|&(_, target)| target).filter(|&target| self.room.is_old(target)));
+        wave.taken.push(host);
+        self.take_turn(host, wave.number, moves);
     }
 
     fn domain_is_free(&self, host: usize, domains: &BTreeSet<usize>) -> bool {
@@ -251,30 +293,41 @@ impl Ramp<'_, '_> {
         self.room.may_fit(self.load[host], largest, fresh_too)
     }
 
-    /// Takes room for all guests of a host, the largest first, or changes nothing.
-    ///
-    /// `moved_first`: guests that moved before get the upgraded hosts before others, so that spilling hardly ever
-    /// moves one a third time.
-    fn trial(
+    /// Takes room for all guests of a host, or changes nothing. Guests that few hosts can run come first, then the
+    /// largest.
+    pub(crate) fn trial(
         &mut self,
         host: usize,
+        reach: Reach,
         tiers: Tiers<'_>,
-        moved_first: bool,
+    ) -> Result<Vec<(usize, usize)>, Lack> {
+        self.trial_by(host, reach, |_, _| false, |_| tiers)
+    }
+
+    /// As [`Ramp::trial`]; guests for which `later` is false come before all others, and each has its own tiers.
+    pub(crate) fn trial_by<'t>(
+        &mut self,
+        host: usize,
+        reach: Reach,
+        later: impl Fn(&Self, usize) -> bool,
+        tiers: impl Fn(usize) -> Tiers<'t>,
     ) -> Result<Vec<(usize, usize)>, Lack> {
         let mut guests = self.on[host].clone();
         guests.sort_unstable_by_key(|&guest| {
-            (moved_first && !self.moved[guest], Reverse(self.pool.guests[guest].memory), guest)
+            let Guest { class, memory, .. } = self.pool.guests[guest];
+            let choices = self.pool.classes.served(class).count_ones();
+            (later(self, guest), choices, Reverse(memory), guest)
         });
         let was_old = self.room.is_old(host);
         self.room.put(host, Role::None);
-        let placed = self.room.place(&guests, tiers);
+        let placed = self.room.place(host, &guests, reach, tiers);
         if placed.is_err() && was_old {
             self.room.put(host, Role::Old);
         }
         placed
     }
 
-    fn take_turn(&mut self, host: usize, wave: u32, moves: Vec<(usize, usize)>) {
+    pub(crate) fn take_turn(&mut self, host: usize, wave: u32, moves: Vec<(usize, usize)>) {
         for &(guest, target) in &moves {
             let rank = self.rank(target);
             self.on[target].push(guest);
@@ -288,7 +341,7 @@ impl Ramp<'_, '_> {
     }
 
     /// The hosts of a wave are committed: they are room for the next one.
-    fn end_wave(&mut self, taken: &[usize]) {
+    pub(crate) fn end_wave(&mut self, taken: &[usize]) {
         for host in std::mem::take(&mut self.fresh) {
             self.room.put(host, Role::Upgraded);
         }
@@ -306,12 +359,13 @@ impl Ramp<'_, '_> {
     /// its reason and the answer is false.
     ///
     /// A host may fit here though it did not in the wave: the hosts of the wave before are no longer filled after
-    /// all others, so guests are spread in another way, and which guests fit together depends on that.
+    /// all others, so guests are spread in another way, and which guests fit together depends on that; and guests
+    /// may go to hosts that are scarce.
     fn one_or_reasons(&mut self, wave: u32) -> bool {
         let hosts: Vec<usize> = self.waiting.iter().map(|rank| rank.2).collect();
         let mut stuck = Vec::with_capacity(hosts.len());
-        for host in hosts {
-            match self.trial(host, UPGRADED, false) {
+        for &host in &hosts {
+            match self.trial(host, Reach::Any, UPGRADED) {
                 Ok(moves) => {
                     self.take_turn(host, wave, moves);
                     self.end_wave(&[host]);
@@ -319,6 +373,9 @@ impl Ramp<'_, '_> {
                 }
                 Err(lack) => stuck.push((host, Stuck::Guest(lack))),
             }
+        }
+        if hosts.into_iter().any(|host| self.alone_by_old_hosts(host, wave)) {
+            return true;
         }
         self.layout.stuck = stuck;
         false

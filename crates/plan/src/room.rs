@@ -1,13 +1,14 @@
 //! Free memory of hosts, ordered by size.
 //!
 //! Owns: who has how much room, which keep-apart groups are where, and the search for a target. Promises: a search
-//! and a placement cost O(log n) as long as few hosts are ruled out by a keep-apart group; a failed trial leaves no
-//! trace. Does not: choose hosts to drain.
+//! and a placement cost O(log n) for each host class that can run the guest, as long as few hosts are ruled out by a
+//! keep-apart group; a failed trial leaves no trace; no guest goes where something is lacking that it needs. Does
+//! not: choose hosts to drain.
 
 use std::collections::BTreeSet;
 
 use crate::layout::Lack;
-use crate::pool::Pool;
+use crate::pool::{Guest, Pool};
 
 /// What a host may be used for as a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,39 @@ pub(crate) enum Fit {
     Roomy,
 }
 
+/// Which host classes a guest may use, when there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// That of the host it comes from, and those that fewer guests can use: scarce hosts stay free for those who
+    /// need them.
+    Modest,
+    /// All, the modest ones first.
+    Any,
+}
+
 /// Where a trial may look, in this order.
 pub(crate) type Tiers<'t> = &'t [(Role, Fit)];
+
+/// Hosts of one role: a set of free room for each set of [`Classes`](crate::class::Classes).
+#[derive(Debug, Clone)]
+struct Shelf {
+    sets: Vec<BTreeSet<(u64, usize)>>,
+    total: u64,
+}
+
+impl Shelf {
+    fn largest(&self) -> u64 {
+        self.sets.iter().filter_map(BTreeSet::last).map(|&(free, _)| free).max().unwrap_or(0)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sets.iter().all(BTreeSet::is_empty)
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = &(u64, usize)> {
+        self.sets.iter().flatten()
+    }
+}
 
 /// Room of every host.
 pub(crate) struct Room<'p, 'w> {
@@ -42,35 +74,29 @@ pub(crate) struct Room<'p, 'w> {
     free: Vec<u64>,
     groups: Vec<Vec<usize>>,
     role: Vec<Role>,
-    upgraded: BTreeSet<(u64, usize)>,
-    fresh: BTreeSet<(u64, usize)>,
-    upgraded_total: u64,
-    fresh_total: u64,
-    old: BTreeSet<(u64, usize)>,
-    old_total: u64,
-    staying: BTreeSet<(u64, usize)>,
-    staying_total: u64,
+    upgraded: Shelf,
+    fresh: Shelf,
+    old: Shelf,
+    staying: Shelf,
 }
 
 impl<'p, 'w> Room<'p, 'w> {
     pub(crate) fn new(pool: &'p Pool<'w>, roles: &[Role]) -> Self {
+        let shelf = Shelf { sets: vec![BTreeSet::new(); pool.classes.sets()], total: 0 };
         let mut room = Self {
             pool,
             free: Vec::with_capacity(pool.hosts.len()),
             groups: Vec::with_capacity(pool.hosts.len()),
             role: vec![Role::None; pool.hosts.len()],
-            upgraded: BTreeSet::new(),
-            fresh: BTreeSet::new(),
-            upgraded_total: 0,
-            fresh_total: 0,
-            old: BTreeSet::new(),
-            old_total: 0,
-            staying: BTreeSet::new(),
-            staying_total: 0,
+            upgraded: shelf.clone(),
+            fresh: shelf.clone(),
+            old: shelf.clone(),
+            staying: shelf,
         };
         for host in &pool.hosts {
             room.free.push(host.memory.saturating_sub(host.load));
-            room.groups.push(host.guests.iter().filter_map(|&guest| pool.guests[guest].group).collect());
+            let guests = host.guests.iter().chain(&host.staying);
+            room.groups.push(guests.filter_map(|&guest| pool.guests[guest].group).collect());
         }
         for (host, &role) in roles.iter().enumerate() {
             room.put(host, role);
@@ -80,11 +106,10 @@ impl<'p, 'w> Room<'p, 'w> {
 
     /// Whether guests of `load` MiB in all, `largest` the largest of them, could fit on upgraded hosts by sums alone.
     pub(crate) fn may_fit(&self, load: u64, largest: u64, fresh_too: bool) -> bool {
-        let most = |set: &BTreeSet<(u64, usize)>| set.last().map_or(0, |&(free, _)| free);
-        let (mut total, mut hole) = (self.upgraded_total, most(&self.upgraded));
+        let (mut total, mut hole) = (self.upgraded.total, self.upgraded.largest());
         if fresh_too {
-            total += self.fresh_total;
-            hole = hole.max(most(&self.fresh));
+            total += self.fresh.total;
+            hole = hole.max(self.fresh.largest());
         }
         load <= total && largest <= hole
     }
@@ -94,25 +119,35 @@ impl<'p, 'w> Room<'p, 'w> {
         !self.upgraded.is_empty() || !self.fresh.is_empty()
     }
 
+    /// Whether any host of a set is upgraded.
+    pub(crate) fn any_upgraded_in(&self, set: usize) -> bool {
+        [&self.upgraded, &self.fresh]
+            .iter()
+            .any(|shelf| shelf.sets.get(set).is_some_and(|set| !set.is_empty()))
+    }
+
     /// Gives a host another role.
     pub(crate) fn put(&mut self, host: usize, role: Role) {
-        let entry = (self.free[host], host);
-        if let Some((set, total)) = self.set(self.role[host]) {
-            set.remove(&entry);
-            *total -= entry.0;
+        let (entry, set) = ((self.free[host], host), self.pool.classes.set_of(host));
+        if let Some(shelf) = self.shelf_mut(self.role[host]) {
+            shelf.sets[set].remove(&entry);
+            shelf.total -= entry.0;
         }
         self.role[host] = role;
-        if let Some((set, total)) = self.set(role) {
-            set.insert(entry);
-            *total += entry.0;
+        if let Some(shelf) = self.shelf_mut(role) {
+            shelf.sets[set].insert(entry);
+            shelf.total += entry.0;
         }
     }
 
-    /// A host that was drained is upgraded and empty.
+    /// A host that was drained is upgraded, and empty but for the guests that were down meanwhile.
     pub(crate) fn put_fresh(&mut self, host: usize) {
         self.put(host, Role::None);
-        self.free[host] = self.pool.hosts[host].memory;
+        let pool = self.pool;
+        self.free[host] = pool.hosts[host].lost();
         self.groups[host].clear();
+        let stayed = pool.hosts[host].staying.iter();
+        self.groups[host].extend(stayed.filter_map(|&guest| pool.guests[guest].group));
         self.put(host, Role::Fresh);
     }
 
@@ -121,12 +156,20 @@ impl<'p, 'w> Room<'p, 'w> {
         self.role[host] == Role::Old
     }
 
-    /// Finds a target for every one of `guests` and takes the room, or takes nothing and says who lacks what.
-    pub(crate) fn place(&mut self, guests: &[usize], tiers: Tiers<'_>) -> Result<Vec<(usize, usize)>, Lack> {
+    /// Finds a target for every one of `guests` of host `from` and takes the room, or takes nothing and says who
+    /// lacks what. `tiers` tells where a guest may go.
+    pub(crate) fn place<'t>(
+        &mut self,
+        from: usize,
+        guests: &[usize],
+        reach: Reach,
+        tiers: impl Fn(usize) -> Tiers<'t>,
+    ) -> Result<Vec<(usize, usize)>, Lack> {
+        let own = self.pool.classes.set_of(from);
         let mut done = Vec::with_capacity(guests.len());
         for &guest in guests {
-            let target = tiers.iter().find_map(|&(role, fit)| self.find(guest, role, fit));
-            if let Some(target) = target {
+            let tiers = tiers(guest);
+            if let Some(target) = self.search(guest, own, reach, tiers) {
                 self.take(guest, target);
                 done.push((guest, target));
             } else {
@@ -140,11 +183,34 @@ impl<'p, 'w> Room<'p, 'w> {
         Ok(done)
     }
 
-    fn find(&self, guest: usize, role: Role, fit: Fit) -> Option<usize> {
-        let set = self.hosts(role)?;
-        let (memory, group) = (self.pool.guests[guest].memory, self.pool.guests[guest].group);
-        let allowed =
-            |&(_, host): &(u64, usize)| group.is_none_or(|group| !self.groups[host].contains(&group));
+    fn search(&self, guest: usize, own: usize, reach: Reach, tiers: Tiers<'_>) -> Option<usize> {
+        let classes = &self.pool.classes;
+        let served = classes.served(self.pool.guests[guest].class);
+        let modest = served & classes.modest(own);
+        let found = tiers.iter().find_map(|&(role, fit)| self.find(guest, own, modest, role, fit));
+        match reach {
+            Reach::Any if found.is_none() && served != modest => {
+                tiers.iter().find_map(|&(role, fit)| self.find(guest, own, served & !modest, role, fit))
+            }
+            Reach::Any | Reach::Modest => found,
+        }
+    }
+
+    /// A host of a role in the sets of `mask`: in its own set first, then where few others can go.
+    fn find(&self, guest: usize, own: usize, mask: u64, role: Role, fit: Fit) -> Option<usize> {
+        let shelf = self.shelf(role)?;
+        let others = self.pool.classes.by_worth().iter().copied().filter(|&set| set != own);
+        let mut sets = std::iter::once(own).chain(others).filter(|&set| mask >> set & 1 == 1);
+        sets.find_map(|set| self.find_in(&shelf.sets[set], guest, fit))
+    }
+
+    fn find_in(&self, set: &BTreeSet<(u64, usize)>, guest: usize, fit: Fit) -> Option<usize> {
+        let Guest { memory, group, class, .. } = self.pool.guests[guest];
+        let ask = self.pool.classes.must_ask(class);
+        let allowed = |&(_, host): &(u64, usize)| {
+            group.is_none_or(|group| !self.groups[host].contains(&group))
+                && (!ask || self.pool.classes.serves(class, host))
+        };
         let mut enough = set.range((memory, 0)..);
         let found = match fit {
             Fit::Tight => enough.find(|&entry| allowed(entry)),
@@ -154,15 +220,27 @@ impl<'p, 'w> Room<'p, 'w> {
     }
 
     fn lack(&self, guest: usize, placed: usize, tiers: Tiers<'_>) -> Lack {
-        let memory = self.pool.guests[guest].memory;
-        let asked = || tiers.iter().filter_map(|&(role, _)| self.hosts(role));
-        let largest = asked().filter_map(|set| set.last()).max().map(|&(free, host)| (host, free));
-        let kept_apart = match self.pool.guests[guest].group {
-            Some(_) => asked().map(|set| set.range((memory, 0)..).count()).sum(),
-            None => 0,
-        };
+        let Guest { memory, group, class, .. } = self.pool.guests[guest];
+        let constrained = self.pool.classes.constrained();
+        let serves = |host: usize| !constrained || self.pool.classes.serves(class, host);
+        let asked = || tiers.iter().filter_map(|&(role, _)| self.shelf(role));
         let upgraded_only = tiers.iter().all(|&(role, _)| matches!(role, Role::Upgraded | Role::Fresh));
-        Lack { guest, largest, kept_apart, placed, upgraded_only }
+        let mut lack =
+            Lack { guest, largest: None, with_room: 0, kept_apart: 0, asked: 0, placed, upgraded_only };
+        if constrained || group.is_some() {
+            for &(free, host) in asked().flat_map(Shelf::hosts) {
+                lack.asked += 1;
+                lack.with_room += usize::from(free >= memory);
+                lack.kept_apart += usize::from(group.is_some() && free >= memory && serves(host));
+                if serves(host) && lack.largest.is_none_or(|(_, most)| free > most) {
+                    lack.largest = Some((host, free));
+                }
+            }
+        } else {
+            let largest = asked().flat_map(|shelf| &shelf.sets).filter_map(BTreeSet::last).max();
+            lack.largest = largest.map(|&(free, host)| (host, free));
+        }
+        lack
     }
 
     fn take(&mut self, guest: usize, target: usize) {
@@ -185,7 +263,7 @@ impl<'p, 'w> Room<'p, 'w> {
         self.put(target, role);
     }
 
-    fn hosts(&self, role: Role) -> Option<&BTreeSet<(u64, usize)>> {
+    fn shelf(&self, role: Role) -> Option<&Shelf> {
         match role {
             Role::None => None,
             Role::Upgraded => Some(&self.upgraded),
@@ -195,13 +273,13 @@ impl<'p, 'w> Room<'p, 'w> {
         }
     }
 
-    fn set(&mut self, role: Role) -> Option<(&mut BTreeSet<(u64, usize)>, &mut u64)> {
+    fn shelf_mut(&mut self, role: Role) -> Option<&mut Shelf> {
         match role {
             Role::None => None,
-            Role::Upgraded => Some((&mut self.upgraded, &mut self.upgraded_total)),
-            Role::Fresh => Some((&mut self.fresh, &mut self.fresh_total)),
-            Role::Old => Some((&mut self.old, &mut self.old_total)),
-            Role::Staying => Some((&mut self.staying, &mut self.staying_total)),
+            Role::Upgraded => Some(&mut self.upgraded),
+            Role::Fresh => Some(&mut self.fresh),
+            Role::Old => Some(&mut self.old),
+            Role::Staying => Some(&mut self.staying),
         }
     }
 }

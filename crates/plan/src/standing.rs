@@ -3,8 +3,9 @@
 //! Owns: the reasons that lie in one host alone. Promises: every host gets exactly one standing. Does not: look for
 //! room; that is the ramp's.
 
-use lifeboat_model::{Blocked, Movable, Policy, ReleaseRef};
+use lifeboat_model::{Blocked, GuestStrategy, Movable, Policy, ReleaseRef};
 
+use crate::explain;
 use crate::options::Options;
 use crate::pool::{Host, Pool};
 use crate::room::Role;
@@ -38,7 +39,7 @@ pub(crate) fn judge(
         if options.exclude.contains(&host.view.id) {
             return Standing::Excluded;
         }
-        match obstacle(pool, host, target, options, spare) {
+        match obstacle(pool, host, target, policy, options, spare) {
             Some(reason) => {
                 blocked.push(reason);
                 Standing::Blocked
@@ -72,7 +73,9 @@ pub(crate) struct Spare {
 impl Spare {
     pub(crate) fn of(pool: &Pool<'_>, policy: &Policy) -> Self {
         let free = pool.capacity().saturating_sub(pool.load());
-        Self { free, reserve: u64::from(policy.reserve_hosts).saturating_mul(pool.largest()) }
+        let hosts = u64::from(policy.reserve_hosts).saturating_mul(pool.largest());
+        let share = u128::from(pool.capacity()) * u128::from(policy.reserve_percent) / 100;
+        Self { free, reserve: hosts.max(u64::try_from(share).unwrap_or(u64::MAX)) }
     }
 
     /// What may be out of service.
@@ -85,6 +88,7 @@ fn obstacle(
     pool: &Pool<'_>,
     host: &Host<'_>,
     target: &ReleaseRef,
+    policy: &Policy,
     options: &Options,
     spare: Spare,
 ) -> Option<Blocked> {
@@ -108,24 +112,12 @@ fn obstacle(
             format!("find out why; then ask for a retry on {id} explicitly, or exclude it from this plan"),
         ));
     }
-    for &guest in &host.guests {
-        let guest = pool.guests[guest].view;
-        match &guest.movable {
-            Movable::Yes => {}
-            Movable::No { reason } => {
-                return Some(Blocked {
-                    host: id.clone(),
-                    guest: Some(guest.id.clone()),
-                    reason: format!("guest {} cannot be moved while it runs: {reason}", guest.id),
-                    remedy: format!(
-                        "remove the cause, or shut {} down for the time of the upgrade, or exclude {id}",
-                        guest.id
-                    ),
-                });
-            }
-        }
+    let held = host.staying.iter().find_map(|&guest| holds(pool, host, guest, policy));
+    let bound = || host.guests.iter().find(|&&guest| pool.classes.homebound(pool.guests[guest].class));
+    if let Some(reason) = held.or_else(|| bound().map(|&guest| explain::homebound(pool, host, guest))) {
+        return Some(reason);
     }
-    if spare.reserve > 0 && host.memory > spare.usable() {
+    if spare.reserve > 0 && (spare.free < spare.reserve || host.lost() > spare.usable()) {
         let (free, reserve) = (lifeboat_model::Mib(spare.free), lifeboat_model::Mib(spare.reserve));
         return Some(blocked(
             format!(
@@ -133,8 +125,57 @@ fn obstacle(
                  keeps {reserve} free",
                 host.view.memory
             ),
-            "lower reserve-hosts in the policy, shut guests down, or add a host".to_owned(),
+            "lower reserve-hosts or reserve-percent in the policy, shut guests down, or add a host"
+                .to_owned(),
         ));
     }
     None
+}
+
+/// Why a guest that does not move keeps its host from its turn; none if it may be down meanwhile.
+fn holds(pool: &Pool<'_>, host: &Host<'_>, guest: usize, policy: &Policy) -> Option<Blocked> {
+    let (strategy, guest) = (pool.guests[guest].strategy, pool.guests[guest].view);
+    let rule = policy.guests.iter().position(|rule| rule.matches(&guest.id));
+    let rule = rule.and_then(|at| Some((at, policy.guests.get(at)?)));
+    let rule =
+        rule.map(|(at, rule)| format!("rule guests.{at} of the policy (\"{}\")", rule.guests.join("\", \"")));
+    let (id, name) = (&host.view.id, &guest.id);
+    let cannot = match &guest.movable {
+        Movable::Yes => None,
+        Movable::No { reason } => Some(format!("guest {name} cannot be moved while it runs: {reason}")),
+    };
+    let (reason, remedy) = match (strategy, cannot, rule) {
+        (GuestStrategy::StopStart | GuestStrategy::Leave, _, _) => return None,
+        (GuestStrategy::Migrate, cannot, rule) => {
+            let reason = cannot.unwrap_or_else(|| format!("guest {name} is not moved"));
+            let why = rule.as_deref().map_or_else(String::new, |rule| format!("; {rule} wants it moved"));
+            let change = match rule {
+                Some(rule) => format!("change {rule} to stop-start or leave"),
+                None => "let a rule say stop-start or leave".to_owned(),
+            };
+            (
+                format!("{reason}{why}"),
+                format!(
+                    "remove the cause, or shut {name} down for the time of the upgrade, or {change}, or exclude {id}"
+                ),
+            )
+        }
+        (GuestStrategy::Forbid, Some(cannot), None) => (
+            cannot,
+            format!(
+                "remove the cause, or shut {name} down for the time of the upgrade, or set immovable-guests to \
+                 stop-start or leave, or exclude {id}"
+            ),
+        ),
+        (GuestStrategy::Forbid, _, rule) => {
+            let rule = rule.unwrap_or_else(|| "immovable-guests of the policy".to_owned());
+            (
+                format!("guest {name} runs on it, and {rule} says forbid"),
+                format!(
+                    "shut {name} down, or change {rule} to migrate, stop-start or leave, or exclude {id}"
+                ),
+            )
+        }
+    };
+    Some(Blocked { host: id.clone(), guest: Some(name.clone()), reason, remedy })
 }

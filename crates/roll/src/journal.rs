@@ -345,6 +345,11 @@ impl Journal {
         }
     }
 
+    /// Puts hosts back that [`Journal::take_touched`] gave.
+    pub fn touch_all(&mut self, steps: &BTreeSet<usize>) {
+        self.touched.extend(steps);
+    }
+
     /// Hosts that changed since the last call. A narrow [`crate::Scope`] for [`crate::decide()`].
     pub fn take_touched(&mut self) -> BTreeSet<usize> {
         std::mem::take(&mut self.touched)

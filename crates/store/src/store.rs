@@ -9,14 +9,14 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use crate::chain::{Link, link_hash};
 use crate::lease::{Holder, Lease};
-use crate::schema::{FORM, TABLES};
+use crate::schema::{FORM, FROM_1, TABLES};
 use crate::{Request, RollRow, RollState, StoreError};
 
 /// The journal of all rolls of this installation: one file, readable with `sqlite3`.
 #[derive(Debug)]
 pub struct Store {
-    path: PathBuf,
-    db: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) db: Connection,
 }
 
 impl Store {
@@ -73,6 +73,9 @@ impl Store {
         let found: u32 = change.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(wrong)?;
         if found == 0 {
             change.execute_batch(TABLES).map_err(wrong)?;
+        }
+        if found < 2 {
+            change.execute_batch(FROM_1).map_err(wrong)?;
             change.pragma_update(None, "user_version", FORM).map_err(wrong)?;
         }
         change.commit().map_err(wrong)
@@ -120,13 +123,14 @@ impl Store {
         })?;
         let values =
             params![id.as_str(), plan.pool.as_str(), plan_hash.to_string(), text, context, signed(created.0)];
-        let make =
-            "INSERT INTO roll (id, pool, plan_hash, plan, context, state, created, tail_seq, tail_hash)
-                    VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6, 0, ?3)";
+        let make = "INSERT INTO roll (id, pool, plan_hash, plan, context, state, created)
+                    VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6)";
+        let begin = "INSERT INTO tail (roll, seq, hash) VALUES (?1, 0, ?2)";
         // A new roll takes the place of one that a failure stopped: that one cannot be taken up again.
         let replace = "UPDATE roll SET state = 'ended' WHERE pool = ?1 AND state = 'stopped'";
         let done = self.db.transaction().and_then(|change| {
             change.execute(make, values)?;
+            change.execute(begin, params![id.as_str(), plan_hash.to_string()])?;
             change.execute(replace, [plan.pool.as_str()])?;
             change.commit()
         });
@@ -143,7 +147,8 @@ impl Store {
         done.map(drop).map_err(|source| self.sql("give a roll up", source))
     }
 
-    /// All rolls, newest first.
+    /// All rolls, newest first. One that has ended and whose plan cannot be read stands in nobody's way: it is passed
+    /// over here, listed by [`Store::heads`], and named by [`Store::roll`].
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
@@ -151,8 +156,18 @@ impl Store {
         let sql = "SELECT id, pool, plan_hash, plan, context, state, created FROM roll ORDER BY created DESC, id DESC";
         let wrong = |source| self.sql("read rolls", source);
         let mut query = self.db.prepare(sql).map_err(wrong)?;
-        let rows = query.query_map([], |row| Ok(self.roll_row(row))).map_err(wrong)?;
-        rows.map(|row| row.map_err(wrong)?).collect()
+        let rows = query
+            .query_map([], |row| Ok((row.get::<_, String>(5).unwrap_or_default(), self.roll_row(row))))
+            .map_err(wrong)?;
+        let mut rolls = Vec::new();
+        for row in rows {
+            let (state, roll) = row.map_err(wrong)?;
+            match roll {
+                Err(StoreError::Damaged { .. }) if state == RollState::Ended.word() => {}
+                roll => rolls.push(roll?),
+            }
+        }
+        Ok(rolls)
     }
 
     /// One roll.
@@ -201,9 +216,12 @@ impl Store {
         let wrong = |source| self.sql("read events", source);
         // One reading transaction: a controller may be appending.
         let still = self.db.unchecked_transaction().map_err(wrong)?;
-        let sql = "SELECT tail_seq, tail_hash FROM roll WHERE id = ?1";
-        let (last, last_hash): (i64, String) =
-            still.query_row(sql, [roll.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrong)?;
+        let sql = "SELECT seq, hash FROM tail WHERE roll = ?1";
+        let (last, last_hash): (i64, String) = still
+            .query_row(sql, [roll.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(wrong)?
+            .unwrap_or_default();
         let sql = "SELECT seq, payload, prev, hash FROM event WHERE roll = ?1 AND seq >= ?2 ORDER BY seq";
         let mut query = still.prepare_cached(sql).map_err(wrong)?;
         let mut rows = query.query(params![roll.id.as_str(), signed(after)]).map_err(wrong)?;
@@ -265,13 +283,29 @@ impl Store {
         at: Timestamp,
         request: Option<i64>,
     ) -> Result<Vec<Event>, StoreError> {
+        let entries: Vec<_> = kinds.iter().map(|what| (at, what.clone())).collect();
+        self.append_timed(roll, tail, &entries, request)
+    }
+
+    /// As [`Store::append`], for events of different times.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_timed(
+        &mut self,
+        roll: &RollRow,
+        tail: &mut Tail,
+        entries: &[(Timestamp, EventKind)],
+        request: Option<i64>,
+    ) -> Result<Vec<Event>, StoreError> {
         let path = self.path.clone();
         let wrong = |source| sort(&path, "append events", source);
         let change =
             self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(wrong)?;
         let mut next = tail.clone();
-        let mut events = Vec::with_capacity(kinds.len());
-        for what in kinds {
+        let mut events = Vec::with_capacity(entries.len());
+        for (at, what) in entries {
+            let at = *at;
             let event =
                 Event { schema: what.form(), seq: next.seq + 1, fence: next.fence, at, what: what.clone() };
             let payload = serde_json::to_string(&event).map_err(|error| StoreError::Damaged {
@@ -309,7 +343,7 @@ impl Store {
             next = Tail { seq: event.seq, hash, fence: next.fence };
             events.push(event);
         }
-        let sql = "UPDATE roll SET tail_seq = ?2, tail_hash = ?3 WHERE id = ?1";
+        let sql = "UPDATE tail SET seq = ?2, hash = ?3 WHERE roll = ?1";
         let values = params![roll.id.as_str(), signed(next.seq), next.hash.to_string()];
         change.prepare_cached(sql).and_then(|mut query| query.execute(values)).map_err(wrong)?;
         if let Some(id) = request {
@@ -376,7 +410,7 @@ impl Store {
         self.sql(doing, source)
     }
 
-    fn sql(&self, doing: &'static str, source: rusqlite::Error) -> StoreError {
+    pub(crate) fn sql(&self, doing: &'static str, source: rusqlite::Error) -> StoreError {
         sort(&self.path, doing, source)
     }
 }
@@ -414,10 +448,10 @@ fn sort(path: &Path, doing: &'static str, source: rusqlite::Error) -> StoreError
 }
 
 /// SQLite's integers are signed; ours never leave the positive half.
-fn signed(value: u64) -> i64 {
+pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn unsigned(value: i64) -> u64 {
+pub(crate) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

@@ -4,8 +4,10 @@
 //! commands stands anywhere on the line. Does not: check anything that needs a file.
 
 mod bank;
+mod check;
 mod lab;
 mod plan;
+mod policy;
 mod pool;
 mod release;
 mod roll;
@@ -16,11 +18,13 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bank::{ActivateArgs, BankCmd, InitArgs, InstallArgs, ShowBankArgs};
+pub(crate) use check::{CheckCmd, RunCheckArgs};
 pub(crate) use lab::{LabCmd, LabUpArgs};
 pub(crate) use plan::{CreatePlanArgs, PlanCmd};
-pub(crate) use pool::{CreateSimArgs, PoolCmd};
+pub(crate) use policy::{PolicyCmd, ShowPolicyArgs};
+pub(crate) use pool::{CreateSimArgs, PoolCmd, SimWord};
 pub(crate) use release::{BuildArgs, ReleaseCmd, VerifyArgs};
-pub(crate) use roll::{DemoArgs, RollCmd, RollRef, StartArgs};
+pub(crate) use roll::{DemoArgs, HostsArgs, LogArgs, RecoverArgs, ReportArgs, RollCmd, RollRef, StartArgs};
 
 use crate::output::{ColourChoice, Format};
 
@@ -93,9 +97,15 @@ pub(crate) enum Noun {
     /// Pools that this installation knows
     #[command(subcommand)]
     Pool(PoolCmd),
+    /// Checks: what stands in the way of a roll, and mending it
+    #[command(subcommand)]
+    Check(CheckCmd),
     /// Plans: order, waves, every guest move
     #[command(subcommand)]
     Plan(PlanCmd),
+    /// Policies: how a pool is to be rolled
+    #[command(subcommand)]
+    Policy(PolicyCmd),
     /// Rolls: carrying out a plan
     #[command(subcommand)]
     Roll(RollCmd),

@@ -1,9 +1,11 @@
 //! `lifeboat pool …`
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use lifeboat_model::PoolName;
+use lifeboat_hypervisor::sim::{Condition, Fault};
+use lifeboat_model::{FeatureKind, HostId, PoolName};
 
 /// Verbs of pools.
 #[derive(Debug, Subcommand)]
@@ -32,8 +34,120 @@ Examples:
     #[command(after_help = "\
 Examples:
   lifeboat pool create-sim play
-  lifeboat pool create-sim play --hosts 8 --guests 60 --release r1.lfb --trust maker.key.pub")]
+  lifeboat pool create-sim play --hosts 8 --guests 60 --release r1.lfb --trust maker.key.pub
+  lifeboat pool create-sim play --condition ghost:h02:B --condition media:g07:debian.iso")]
     CreateSim(CreateSimArgs),
+    /// Let faults and conditions be so in a simulated pool, also while a roll runs
+    #[command(after_help = "\
+Faults: no-boot:HOST, migration-fails:GUEST[:TIMES], never-returns:HOST, coordinator-lost[:forever],
+disk-error:HOST:BYTE, never-ends:HOST:STEP, nothing-installed:HOST, slow:HOST:FACTOR
+
+Conditions of hosts: pending-reboot:HOST:REASON, clock:HOST:OFFSET_MS, space:HOST:PLACE:BYTES,
+foreign-file:HOST:BANK:PATH, ghost:HOST:BANK, damage:HOST:BANK:WORDS, loader:HOST:BANK:VERSION,
+offers:HOST:CAPABILITY, gains:HOST:CAPABILITY, drops:HOST:CAPABILITY, network-down:HOST:NET,
+no-network:HOST:NET, storage-paths:HOST:NAME:ALIVE/PATHS, unreachable:HOST, maintenance:HOST,
+runs-newer:HOST
+Of guests: media:GUEST:IMAGE, device:GUEST:NAME, local-disk:GUEST:NAME, auto-start:GUEST,
+fault-tolerant:GUEST, needs:GUEST:CAPABILITY
+Of the pool: task:backup|guest|host|roll:WORDS, admission:HOSTS
+
+Examples:
+  lifeboat pool sim-set play ghost:h02:B media:g07:debian.iso
+  lifeboat pool sim-set play migration-fails:g03:2
+  lifeboat pool sim-set play --release 2.0.lfb runs-newer:h03")]
+    SimSet {
+        /// Name of the pool, or the beginning of one
+        #[arg(value_name = "POOL")]
+        pool: String,
+        /// A fault or a condition
+        #[arg(value_name = "CONDITION", required = true)]
+        words: Vec<SimWord>,
+        /// Offer this release to the hosts before
+        #[arg(long, value_name = "BUNDLE")]
+        release: Option<PathBuf>,
+    },
+    /// End faults and conditions of a simulated pool
+    #[command(after_help = "\
+Examples:
+  lifeboat pool sim-clear play ghost:h02:B
+  lifeboat pool sim-clear play --all")]
+    SimClear {
+        /// Name of the pool, or the beginning of one
+        #[arg(value_name = "POOL")]
+        pool: String,
+        /// A fault or a condition, as `pool show` lists it
+        #[arg(value_name = "CONDITION", required_unless_present = "all")]
+        words: Vec<SimWord>,
+        /// All of them
+        #[arg(long, conflicts_with = "words")]
+        all: bool,
+    },
+    /// Change a feature of a simulated pool, as a person would, also while a roll runs
+    #[command(after_help = "\
+Examples:
+  lifeboat pool sim-feature play ha-admission-control off
+  lifeboat pool sim-feature play power-management automatic")]
+    SimFeature {
+        /// Name of the pool, or the beginning of one
+        #[arg(value_name = "POOL")]
+        pool: String,
+        /// Which feature
+        #[arg(value_name = "FEATURE", value_parser = feature)]
+        feature: FeatureKind,
+        /// Its new value; `off` switches it off
+        #[arg(value_name = "VALUE")]
+        value: String,
+    },
+    /// Press the reset button of a simulated host, also while a roll runs
+    #[command(after_help = "\
+Examples:
+  lifeboat pool sim-reset play h03")]
+    SimReset {
+        /// Name of the pool, or the beginning of one
+        #[arg(value_name = "POOL")]
+        pool: String,
+        /// The host
+        #[arg(value_name = "HOST")]
+        host: HostId,
+    },
+}
+
+/// A fault or a condition of a simulated pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SimWord {
+    /// Something goes wrong.
+    Fault(Fault),
+    /// Something is so.
+    Condition(Condition),
+}
+
+impl FromStr for SimWord {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if Fault::is_meant(text) {
+            text.parse().map(Self::Fault).map_err(|error| error.to_string())
+        } else {
+            text.parse().map(Self::Condition).map_err(|error| error.to_string())
+        }
+    }
+}
+
+const FEATURES: [FeatureKind; 7] = [
+    FeatureKind::Ha,
+    FeatureKind::HaAdmissionControl,
+    FeatureKind::PowerManagement,
+    FeatureKind::LoadBalancer,
+    FeatureKind::FaultTolerance,
+    FeatureKind::BackupSchedules,
+    FeatureKind::AutoPowerOn,
+];
+
+fn feature(word: &str) -> Result<FeatureKind, String> {
+    FEATURES.into_iter().find(|kind| kind.word() == word).ok_or_else(|| {
+        let words: Vec<&str> = FEATURES.iter().map(|kind| kind.word()).collect();
+        format!("features are {}", words.join(", "))
+    })
 }
 
 /// A simulated pool.
@@ -63,4 +177,10 @@ pub(crate) struct CreateSimArgs {
     /// So many times as fast as real time; 0: without waiting
     #[arg(long, default_value_t = 60)]
     pub(crate) speed: u32,
+    /// A fault or a condition that is so from the beginning, as for sim-set; may be repeated
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) condition: Vec<SimWord>,
+    /// A host that runs a newer release than the coordinator finds no network
+    #[arg(long)]
+    pub(crate) members_follow: bool,
 }

@@ -171,8 +171,13 @@ impl<'a> Demo<'a> {
         self.pool.offer_bundle(&bundle).map_err(pool_error)?;
         let world = self.pool.observe().map_err(pool_error)?;
         let plan = plan(&world, &release)?;
-        let source =
-            PlanSource { schema: 1, bundle, trust: self.key.public().to_text(), pool_id: String::new() };
+        let source = PlanSource {
+            schema: 1,
+            bundle,
+            trust: self.key.public().to_text(),
+            pool_id: String::new(),
+            policy: None,
+        };
         let (hash, _) = self.ctx.state.keep_plan(&plan, &source)?;
         self.ctx.out.say(&format!("plan {}: {}", hash.short(), summary(&plan).trim_end()));
         if self.mode != ClockMode::Virtual {

@@ -2,11 +2,14 @@
 
 mod ask;
 mod bank;
+mod check;
 mod demo;
 mod env;
 mod lab;
 mod plan;
+mod policy;
 mod pool;
+mod pool_order;
 mod pool_sim;
 mod release;
 mod release_build;
@@ -29,7 +32,9 @@ pub(crate) fn run(ctx: &Ctx, cli: &Cli) -> Result<(), CliError> {
         Noun::Bank(cmd) => bank::run(ctx, cmd),
         Noun::Release(cmd) => release::run(ctx, cmd),
         Noun::Pool(cmd) => pool::run(ctx, cmd),
+        Noun::Check(cmd) => check::run(ctx, cmd),
         Noun::Plan(cmd) => plan::run(ctx, cmd),
+        Noun::Policy(cmd) => policy::run(ctx, cmd),
         Noun::Roll(cmd) => roll::run(ctx, cmd),
         Noun::Demo(args) => demo::run(ctx, args),
         Noun::Lab(cmd) => lab::run(ctx, cmd),

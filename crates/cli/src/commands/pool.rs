@@ -1,5 +1,6 @@
 //! `lifeboat pool …`
 
+use lifeboat_hypervisor::Hypervisor as _;
 use lifeboat_model::{Bank, BankState, World};
 use serde::Serialize;
 
@@ -8,12 +9,17 @@ use crate::drivers;
 use crate::error::CliError;
 use crate::output::{Cell, Paint, Table};
 use crate::run::Ctx;
+use crate::state::DriverKind;
 
 pub(crate) fn run(ctx: &Ctx, cmd: &PoolCmd) -> Result<(), CliError> {
     match cmd {
         PoolCmd::List => list(ctx),
         PoolCmd::Show { pool } => show(ctx, pool),
         PoolCmd::CreateSim(args) => super::pool_sim::create_sim(ctx, args),
+        PoolCmd::SimSet { .. }
+        | PoolCmd::SimClear { .. }
+        | PoolCmd::SimFeature { .. }
+        | PoolCmd::SimReset { .. } => super::pool_order::run(ctx, cmd),
     }
 }
 
@@ -61,14 +67,42 @@ fn list(ctx: &Ctx) -> Result<(), CliError> {
 struct Shown<'a> {
     driver: &'static str,
     world: &'a World,
+    /// What is ordered to go wrong in a simulated pool.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<String>,
+    /// What a simulated pool is like beyond its world.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conditions: Vec<String>,
 }
 
 fn show(ctx: &Ctx, name: &str) -> Result<(), CliError> {
     let (file, dir) = ctx.state.pool(name)?;
-    let mut driver = drivers::open(&file, &dir, None)?;
-    let world = driver.observe().map_err(|cause| drivers::driver_error(&file, cause))?;
-    let shown = Shown { driver: file.driver.word(), world: &world };
-    ctx.out.object("pool", &shown, file.name.as_str(), || people(ctx, &world))
+    let fail = |cause| drivers::driver_error(&file, cause);
+    let (mut faults, mut conditions) = (Vec::new(), Vec::new());
+    let world = match file.driver {
+        DriverKind::Sim => {
+            let mut sim = drivers::look_at_sim(&file, &dir)?;
+            faults.extend(sim.faults().iter().map(ToString::to_string));
+            conditions.extend(sim.conditions().iter().map(ToString::to_string));
+            sim.observe().map_err(fail)?
+        }
+        DriverKind::Lab => drivers::look(&file, &dir, None)?.observe().map_err(fail)?,
+    };
+    let shown = Shown { driver: file.driver.word(), world: &world, faults, conditions };
+    ctx.out.object("pool", &shown, file.name.as_str(), || {
+        let mut text = people(ctx, &world);
+        for (title, words) in [("FAULT", &shown.faults), ("CONDITION", &shown.conditions)] {
+            if !words.is_empty() {
+                let mut table = Table::new().flexible(title);
+                for word in words {
+                    table.row([word.clone()]);
+                }
+                text.push('\n');
+                text.push_str(&ctx.out.render(&table));
+            }
+        }
+        text
+    })
 }
 
 fn people(ctx: &Ctx, world: &World) -> String {

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_bundle::{Rules, SecretKey, TrustStore, slot};
 use lifeboat_hypervisor::DriverError;
-use lifeboat_hypervisor::sim::{Behaviour, SimKernel, SimPool, SimSizes, SimSpec, build_sim_bundle};
+use lifeboat_hypervisor::sim::{
+    Behaviour, Condition, HostCondition, SimKernel, SimPool, SimSizes, SimSpec, build_sim_bundle,
+};
 use lifeboat_model::{FeatureKind, FeatureView, HostId, ReleaseRef};
 use serde::Serialize;
 
 use super::release::{load_trust, now, open_bundle, verify_to_end};
-use crate::args::CreateSimArgs;
+use crate::args::{CreateSimArgs, SimWord};
 use crate::drivers::clock;
 use crate::error::{CliError, Kind, file_error};
 use crate::files::write_new;
@@ -25,52 +27,88 @@ pub(crate) fn create_sim(ctx: &Ctx, args: &CreateSimArgs) -> Result<(), CliError
             .remedy("choose another name; see: lifeboat pool list"));
     }
     let home = ctx.state.pool_dir(&args.name);
-    let dir = args.dir.clone().unwrap_or_else(|| home.join("sim"));
+    let shown = args.dir.clone().unwrap_or_else(|| home.join("sim"));
     if ctx.dry_run {
         ctx.out.say(&format!(
             "would make {} hosts and {} guests in {}",
             args.hosts,
             args.guests,
-            dir.display()
+            shown.display()
         ));
         return Ok(());
     }
     let given = args.release.as_ref().map(|path| given_release(path, &args.trust)).transpose()?;
-    let fresh = !home.exists();
-    StateDir::make_dir(&home)?;
-    let made = make(ctx, args, &home, &dir, given);
-    if made.is_err() && fresh {
+    let site = Site::begin(&home)?;
+    let made = make(ctx, args, &site, given);
+    if made.is_err() {
         // Half a pool is of no use; the error that counts is the first one.
-        drop(std::fs::remove_dir_all(&home));
+        drop(std::fs::remove_dir_all(&site.making));
     }
     made
 }
 
-fn make(
-    ctx: &Ctx,
-    args: &CreateSimArgs,
-    home: &Path,
-    dir: &Path,
-    given: Option<TrustStore>,
-) -> Result<(), CliError> {
+/// The directory of a new pool: it appears under its name with everything in it, or not at all.
+struct Site {
+    /// Its name at last, with its path resolved.
+    home: PathBuf,
+    /// Where it is made; the name of no pool.
+    making: PathBuf,
+}
+
+impl Site {
+    fn begin(home: &Path) -> Result<Self, CliError> {
+        let bug = || CliError::new(Kind::Bug, format!("{} has no name or no parent", home.display()));
+        let above = home.parent().ok_or_else(bug)?;
+        let name = home.file_name().ok_or_else(bug)?.to_string_lossy().into_owned();
+        StateDir::make_dir(above)?;
+        let look = |source| file_error("looking at", above, source);
+        let above = above.canonicalize().map_err(look)?;
+        let prefix = format!(".{name}.making-");
+        // What processes left behind that were killed.
+        for entry in std::fs::read_dir(&above).map_err(look)?.flatten() {
+            let old = entry.file_name().to_string_lossy().into_owned();
+            let alive = |pid: &str| pid.parse::<u32>().is_ok() && Path::new("/proc").join(pid).exists();
+            if old.strip_prefix(&prefix).is_some_and(|pid| !alive(pid)) {
+                let path = entry.path();
+                std::fs::remove_dir_all(&path).map_err(|source| file_error("removing", &path, source))?;
+            }
+        }
+        let making = above.join(format!("{prefix}{}", std::process::id()));
+        StateDir::make_dir(&making)?;
+        Ok(Self { home: above.join(name), making })
+    }
+
+    /// Where something that was made will lie at last.
+    fn at_last(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.making).map_or_else(|_| path.to_owned(), |inner| self.home.join(inner))
+    }
+
+    fn end(&self) -> Result<(), CliError> {
+        std::fs::rename(&self.making, &self.home).map_err(|source| file_error("naming", &self.home, source))
+    }
+}
+
+fn make(ctx: &Ctx, args: &CreateSimArgs, site: &Site, given: Option<TrustStore>) -> Result<(), CliError> {
+    let dir = &args.dir.clone().unwrap_or_else(|| site.making.join("sim"));
     let spec = SimSpec {
         pool: args.name.clone(),
         hosts: args.hosts,
         guests: args.guests,
         seed: args.seed,
         features: features(),
+        members_follow: args.members_follow,
         ..SimSpec::default()
     };
     let inventory = spec.inventory().map_err(|cause| create_error(args, cause))?;
     let third = inventory.hosts().nth(2).map(|host| host.id.clone());
-    let toys = match given {
+    let mut toys = match given {
         Some(given) => Toys {
             trust: given,
             first: args.release.clone().unwrap_or_default(),
             key: None,
             more: Vec::new(),
         },
-        None => make_toys(&home.join("releases"), third)?,
+        None => make_toys(&site.making.join("releases"), third)?,
     };
     let rules = Rules::at(now());
     let bundle = open_bundle(&toys.first, &toys.trust, &rules)?;
@@ -79,10 +117,34 @@ fn make(
     drop(bundle);
     let spec = SimSpec { sizes, ..spec };
     let made = SimPool::create(dir, &spec, &toys.first, &toys.trust, clock(args.speed));
-    made.map_err(|cause| create_error(args, cause))?;
+    let mut pool = made.map_err(|cause| create_error(args, cause))?;
+    if let Err(cause) = begin_with(&mut pool, args, &toys) {
+        drop(pool);
+        // With --dir it does not lie in what is removed after an error.
+        drop(std::fs::remove_dir_all(dir));
+        return Err(create_error(args, cause));
+    }
+    drop(pool);
     let dir = dir.canonicalize().map_err(|source| file_error("looking at", dir, source))?;
-    ctx.state.add_pool(&args.name, DriverKind::Sim, &dir, args.speed)?;
+    let dir = site.at_last(&dir);
+    StateDir::add_pool_in(&site.making, &args.name, DriverKind::Sim, &dir, args.speed)?;
+    site.end()?;
+    toys.key = toys.key.map(|path| site.at_last(&path));
+    toys.more = toys.more.iter().map(|path| site.at_last(path)).collect();
     report(ctx, args, &dir, &release, &toys)
+}
+
+/// Faults and conditions that are so from the beginning.
+fn begin_with(pool: &mut SimPool, args: &CreateSimArgs, toys: &Toys) -> Result<(), DriverError> {
+    let by_hand =
+        |word: &SimWord| matches!(word, SimWord::Condition(Condition::Host(_, HostCondition::RunsNewer)));
+    if let Some(newer) = toys.more.first().filter(|_| args.condition.iter().any(by_hand)) {
+        pool.offer_bundle(newer)?;
+    }
+    for word in &args.condition {
+        pool.order(&super::pool_order::set(word))?;
+    }
+    Ok(())
 }
 
 /// What most pools have switched on, and what a roll must suspend and restore.

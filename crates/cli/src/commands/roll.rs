@@ -5,6 +5,11 @@
 
 mod control;
 mod drive;
+mod export;
+mod log;
+mod recover;
+mod report;
+mod salvaged;
 mod show;
 mod start;
 
@@ -17,6 +22,7 @@ use crate::error::{CliError, Kind};
 use crate::run::Ctx;
 use crate::state::pick;
 
+pub(crate) use control::who;
 pub(crate) use drive::{advice, options};
 pub(crate) use show::suspended;
 pub(crate) use start::{live, new_roll_id, summary};
@@ -25,11 +31,22 @@ pub(crate) fn run(ctx: &Ctx, cmd: &RollCmd) -> Result<(), CliError> {
     match cmd {
         RollCmd::Start(args) => start::run(ctx, args),
         RollCmd::Watch(roll) => show::watch(ctx, roll),
-        RollCmd::Pause(roll) => control::pause(ctx, roll),
-        RollCmd::Resume { roll, retry, skip } => control::resume(ctx, roll, retry, skip),
+        RollCmd::Pause { roll, after_host } => control::pause(ctx, roll, *after_host),
+        RollCmd::Stop(roll) => control::stop(ctx, roll),
+        RollCmd::Skip(args) => control::skip(ctx, args),
+        RollCmd::Retry(args) => control::retry(ctx, args),
+        RollCmd::Approve { roll, wave } => control::approve(ctx, roll, *wave),
+        RollCmd::SetPolicy { file, roll } => control::set_policy(ctx, roll, file),
+        RollCmd::Resume { roll, retry, skip, take_over } => {
+            control::resume(ctx, roll, retry, skip, *take_over)
+        }
         RollCmd::Abort { roll, give_up } => control::abort(ctx, roll, *give_up),
         RollCmd::Status(roll) => show::status(ctx, roll),
-        RollCmd::Log(roll) => show::log(ctx, roll),
+        RollCmd::Log(args) => log::run(ctx, args),
+        RollCmd::Report(args) => report::run(ctx, args),
+        RollCmd::Export { roll, out } => export::export(ctx, roll, out.as_deref()),
+        RollCmd::Verify { roll, file } => export::verify(ctx, roll, file.as_deref()),
+        RollCmd::Recover(args) => recover::run(ctx, args),
         RollCmd::List => show::list(ctx),
     }
 }
@@ -40,7 +57,7 @@ pub(crate) fn open_store(ctx: &Ctx) -> Result<Store, CliError> {
 }
 
 /// The roll that is meant: by name or its beginning, else the one that has not ended, else the last.
-fn find(store: &Store, wanted: &RollRef) -> Result<RollRow, CliError> {
+pub(crate) fn find(store: &Store, wanted: &RollRef) -> Result<RollRow, CliError> {
     let rolls = store.rolls().map_err(store_error)?;
     let Some(given) = &wanted.roll else {
         let open = |state| rolls.iter().find(|row| row.state == state);
@@ -57,8 +74,8 @@ fn find(store: &Store, wanted: &RollRef) -> Result<RollRow, CliError> {
 }
 
 /// What can be done about a roll that cannot be read.
-const UNREADABLE: &str = "keep a copy of the file; end the roll without its journal: lifeboat roll abort --give-up; \
-                          then look at the pool's features and hosts, and make a new plan";
+const UNREADABLE: &str = "see what can be proved of it: lifeboat roll recover --dry-run; then take up from the world what it \
+                          left: lifeboat roll recover (or end it and look at everything by hand: lifeboat roll abort --give-up)";
 
 /// A journal that cannot do what was asked.
 pub(crate) fn store_error(cause: StoreError) -> CliError {
@@ -98,6 +115,11 @@ pub(crate) fn executor_error(cause: ExecutorError) -> CliError {
         cause @ ExecutorError::Blocked { .. } => CliError::new(Kind::Blockers, "the plan cannot be started")
             .because(cause)
             .remedy("see them all: lifeboat plan show"),
+        cause @ (ExecutorError::Windows(_) | ExecutorError::Commands { .. }) => {
+            CliError::new(Kind::Usage, "the policy cannot be used here")
+                .because(cause)
+                .remedy("correct the policy file, then make a new plan: lifeboat plan create --policy FILE")
+        }
         cause @ ExecutorError::Ended { .. } => CliError::new(Kind::Conflict, "it cannot be taken up")
             .because(cause)
             .remedy("lifeboat plan create"),

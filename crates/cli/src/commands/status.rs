@@ -1,5 +1,6 @@
 //! `lifeboat status`: what is known and what is going on, at a glance.
 
+use lifeboat_model::PoolName;
 use lifeboat_store::{RollState, Store};
 use serde::Serialize;
 
@@ -16,6 +17,9 @@ struct PoolStatus {
     controller: Option<String>,
     /// Features that are off because of this roll, with the values they get back (I-22).
     suspended: Vec<String>,
+    /// Remedies of checks that stand and wait to be taken back, or were interrupted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mended: Vec<String>,
     next: String,
 }
 
@@ -54,8 +58,12 @@ pub(crate) fn run(ctx: &Ctx) -> Result<(), CliError> {
             (Some(store), Some(row)) => super::roll::suspended(store, row)?,
             (Some(_) | None, _) => Vec::new(),
         };
+        let mended = match (&store, PoolName::new(&pool)) {
+            (Some(store), Ok(name)) => super::check::standing(store, &name)?,
+            (Some(_) | None, _) => Vec::new(),
+        };
         let roll = roll.map(|roll| roll.id.to_string());
-        lines.push(PoolStatus { pool, driver, roll, state, controller: holder, suspended, next });
+        lines.push(PoolStatus { pool, driver, roll, state, controller: holder, suspended, mended, next });
     }
     ctx.out.list("pool-status", &lines, |line| line.pool.clone(), || people(ctx, &lines))
 }
@@ -93,6 +101,12 @@ fn people(ctx: &Ctx, lines: &[PoolStatus]) -> String {
     for line in lines {
         for feature in &line.suspended {
             let banner = format!("SUSPENDED in pool {}: {feature}", line.pool);
+            text.push_str(&format!("{}\n", ctx.out.paint(&banner, Paint::Warn)));
+        }
+    }
+    for line in lines {
+        for remedy in &line.mended {
+            let banner = format!("MENDED in pool {}: {remedy}", line.pool);
             text.push_str(&format!("{}\n", ctx.out.paint(&banner, Paint::Warn)));
         }
     }

@@ -4,8 +4,10 @@ mod colour;
 mod out;
 mod progress;
 mod table;
+mod wrap;
 
 pub(crate) use colour::{ColourChoice, Paint};
 pub(crate) use out::{Format, Out, with_schema};
 pub(crate) use progress::ProgressLine;
 pub(crate) use table::{Cell, Table};
+pub(crate) use wrap::fill;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::colour::{ColourChoice, Paint, wanted};
 use super::table::Table;
+use super::wrap::wrapped;
 use crate::error::{CliError, Kind};
 
 /// Form of results.
@@ -86,6 +87,11 @@ impl Out {
         table.render(Self::width(), self.colour)
     }
 
+    /// A table as text in which nothing is shortened: what is too long for its column goes on below.
+    pub(crate) fn wrap(&self, table: &Table) -> String {
+        wrapped(table, Self::width()).render(Self::width(), self.colour)
+    }
+
     /// Writes text as it is.
     #[expect(clippy::unused_self, reason = "a caller needs the output to write")]
     pub(crate) fn text(&self, text: &str) -> Result<(), CliError> {
@@ -150,7 +156,9 @@ impl Out {
         if let Some(remedy) = error.remedy_text() {
             self.say(&format!("remedy: {}", clean(remedy)));
         }
-        self.error_json(error);
+        if !error.is_told() {
+            self.error_json(error);
+        }
         ExitCode::from(error.kind().code())
     }
 

@@ -8,8 +8,8 @@ use super::colour::Paint;
 /// One cell.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
-    text: String,
-    paint: Option<Paint>,
+    pub(super) text: String,
+    pub(super) paint: Option<Paint>,
 }
 
 impl Cell {
@@ -26,17 +26,17 @@ impl<T: Into<String>> From<T> for Cell {
 }
 
 #[derive(Debug, Clone)]
-struct Column {
+pub(super) struct Column {
     title: &'static str,
     right: bool,
-    flexible: bool,
+    pub(super) flexible: bool,
 }
 
 /// Rows under titles.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
-    columns: Vec<Column>,
-    rows: Vec<Vec<Cell>>,
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<Cell>>,
 }
 
 /// Shortest width to which a flexible column is cut.
@@ -83,7 +83,7 @@ impl Table {
         text
     }
 
-    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
+    pub(super) fn widths(&self, limit: Option<usize>) -> Vec<usize> {
         let mut widths: Vec<usize> = self.columns.iter().map(|column| column.title.chars().count()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {

@@ -2,7 +2,7 @@
 
 use lifeboat_executor::Snapshot;
 use lifeboat_model::{Effect, HostId, Millis, Phase, Progress, RollEnd, Timestamp};
-use lifeboat_roll::{EffectState, HostRun, Status, waiting_on, waiting_on_pool};
+use lifeboat_roll::{EffectState, HostRun, Status, to_approve, waiting_on, waiting_on_pool};
 use serde::{Deserialize, Serialize};
 
 use super::Timeline;
@@ -43,6 +43,17 @@ pub(crate) struct SuspendedLine {
     pub(crate) since: Timestamp,
 }
 
+/// A guest that this roll shut down and has not started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoppedLine {
+    /// Which one.
+    pub(crate) guest: String,
+    /// Where it is.
+    pub(crate) host: HostId,
+    /// Since when.
+    pub(crate) since: Timestamp,
+}
+
 /// A roll at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Board {
@@ -52,7 +63,7 @@ pub(crate) struct Board {
     pub(crate) pool: String,
     /// What the hosts shall run.
     pub(crate) target: String,
-    /// `running`, `paused`, `aborting`, `completed`, `completed with exceptions`, `stopped`, `aborted`.
+    /// `running`, `pausing`, `paused`, `aborting`, `completed`, `completed with exceptions`, `stopped`, `aborted`.
     pub(crate) state: String,
     /// Why it stopped.
     pub(crate) reason: Option<String>,
@@ -72,6 +83,15 @@ pub(crate) struct Board {
     pub(crate) waiting_on: Vec<String>,
     /// Features that are off because of this roll.
     pub(crate) suspended: Vec<SuspendedLine>,
+    /// Guests that are down because of this roll.
+    #[serde(default)]
+    pub(crate) stopped: Vec<StoppedLine>,
+    /// What went other than planned, while the roll went on.
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
+    /// The wave that waits for a person's approval.
+    #[serde(default)]
+    pub(crate) to_approve: Option<u32>,
     /// The hosts in the order of the plan.
     pub(crate) hosts: Vec<HostLine>,
     /// The controller, if one is at work.
@@ -109,6 +129,16 @@ impl Board {
             left: if ended { None } else { timeline.left(journal, snapshot.now) },
             waiting_on: waiting_on_pool(snapshot.world, journal, snapshot.now),
             suspended,
+            stopped: journal
+                .stopped_guests()
+                .map(|(host, guest, since)| StoppedLine {
+                    guest: guest.to_string(),
+                    host: host.clone(),
+                    since,
+                })
+                .collect(),
+            warnings: journal.warnings().iter().map(|w| format!("{}: {}", w.subject, w.text)).collect(),
+            to_approve: to_approve(snapshot.world, journal, snapshot.now),
             hosts,
             controller: journal.holder().map(str::to_owned),
         }
@@ -121,7 +151,7 @@ impl Board {
 
     /// Whether it has ended.
     pub(crate) fn ended(&self) -> bool {
-        !matches!(self.state.as_str(), "running" | "paused" | "aborting" | "stopping")
+        !matches!(self.state.as_str(), "running" | "pausing" | "paused" | "aborting" | "stopping")
     }
 }
 

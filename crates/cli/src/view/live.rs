@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_executor::{Observer, Snapshot};
 use lifeboat_model::Event;
+use lifeboat_roll::to_approve;
 
 use super::{Board, EventLine, Timeline, render, tell};
 use crate::output::{Out, with_schema};
@@ -45,6 +46,8 @@ pub(crate) struct LiveView {
     drawn: usize,
     last: Option<Instant>,
     started: Option<lifeboat_model::Timestamp>,
+    /// What the roll as a whole was last said to wait for.
+    waited: Option<String>,
 }
 
 /// Shortest time between two drawings.
@@ -61,6 +64,7 @@ impl LiveView {
             drawn: 0,
             last: None,
             started: None,
+            waited: None,
         }
     }
 
@@ -106,6 +110,24 @@ impl LiveView {
         drop(stdout.write_all(screen.as_bytes()).and_then(|()| stdout.flush()));
     }
 
+    /// Says once what the roll as a whole waits for, where no board shows it.
+    fn wait(&mut self, snapshot: Snapshot<'_>) {
+        if self.style != Style::Lines || snapshot.journal.in_flight().next().is_some() {
+            return;
+        }
+        // Only what a person can do something about, or what takes hours.
+        let barrier = to_approve(snapshot.world, snapshot.journal, snapshot.now)
+            .map(|wave| format!("waits for a person to approve wave {wave}: lifeboat roll approve"));
+        let held = snapshot.journal.held().map(|reason| format!("waits for a person: {reason}"));
+        let waits = held.or(barrier);
+        if waits.is_some() && waits != self.waited {
+            let gone = snapshot.now.since(self.started.unwrap_or(snapshot.now));
+            let text = format!("{gone:>7}  {}\n", waits.as_deref().unwrap_or_default());
+            drop(std::io::stdout().lock().write_all(text.as_bytes()));
+        }
+        self.waited = waits;
+    }
+
     fn line(&self, event: &Event) {
         let text = match self.style {
             Style::Board => return,
@@ -135,6 +157,7 @@ impl Observer for LiveView {
     }
 
     fn waiting(&mut self, snapshot: Snapshot<'_>) -> ControlFlow<()> {
+        self.wait(snapshot);
         self.draw(snapshot, false);
         ControlFlow::Continue(())
     }

@@ -1,6 +1,6 @@
 //! One event as one line.
 
-use lifeboat_model::{Event, EventKind, OperatorVerb, Outcome, Phase, RollEnd};
+use lifeboat_model::{Effect, Event, EventKind, OperatorVerb, Outcome, Phase, RollEnd};
 
 /// An event as programs read it.
 #[derive(serde::Serialize)]
@@ -35,7 +35,7 @@ pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
         EventKind::ControllerStarted { holder } => Some(format!("controller {holder} takes the roll up")),
         EventKind::Intent { attempt, effect, .. } => {
             let again = if *attempt > 1 { format!(" (try {attempt})") } else { String::new() };
-            (all || *attempt > 1).then(|| format!("{effect}{again}"))
+            (all || *attempt > 1 || notable(effect)).then(|| format!("{effect}{again}"))
         }
         EventKind::Outcome { key, outcome } => match outcome {
             Outcome::Done { detail } | Outcome::NothingToDo { detail } => {
@@ -95,5 +95,28 @@ pub(crate) fn tell(event: &Event, all: bool) -> Option<String> {
             Some(format!("roll {from} switched {feature} off; its value {original} is restored at the end"))
         }
         EventKind::Unknown => all.then(|| "an event of a newer lifeboat".to_owned()),
+    }
+}
+/// What a person wants to see without asking for everything: what happens to guests that do not move, what is switched
+/// off and on, and what stands between waves.
+fn notable(effect: &Effect) -> bool {
+    match effect {
+        Effect::StopGuest { .. }
+        | Effect::StartGuest { .. }
+        | Effect::SuspendFeature { .. }
+        | Effect::RestoreFeature { .. }
+        | Effect::RunGate { .. }
+        | Effect::Mend { .. }
+        | Effect::Unmend { .. } => true,
+        Effect::CheckHost { .. }
+        | Effect::SaveState { .. }
+        | Effect::EnterMaintenance { .. }
+        | Effect::LeaveMaintenance { .. }
+        | Effect::Migrate { .. }
+        | Effect::Place { .. }
+        | Effect::Stage { .. }
+        | Effect::Install { .. }
+        | Effect::RebootInto { .. }
+        | Effect::RunHook { .. } => false,
     }
 }

@@ -5,6 +5,8 @@ use lifeboat_model::{Millis, Phase};
 use super::{Board, HostLine};
 use crate::output::{Cell, Paint, Table};
 
+/// The newest warnings are shown, so many.
+const WARNINGS: usize = 3;
 /// Steps of the way after "pending".
 const STEPS: u8 = 9;
 
@@ -46,6 +48,25 @@ pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, c
         for line in wrap(&banner, width) {
             text.push_str(&format!("{}\n", paint(&line, Paint::Warn)));
         }
+    }
+    if !board.stopped.is_empty() {
+        let names: Vec<String> =
+            board.stopped.iter().map(|line| format!("{} on {}", line.guest, line.host)).collect();
+        let banner = format!("SHUT DOWN for the upgrade: {}", crate::state::shorten(&names));
+        for line in wrap(&banner, width) {
+            text.push_str(&format!("{}\n", paint(&line, Paint::Warn)));
+        }
+    }
+    for warning in board.warnings.iter().rev().take(WARNINGS) {
+        for line in wrap(&format!("warning: {warning}"), width) {
+            text.push_str(&format!("{}\n", paint(&line, Paint::Warn)));
+        }
+    }
+    if board.warnings.len() > WARNINGS {
+        text.push_str(&format!(
+            "and {} warnings before; all: lifeboat roll log\n",
+            board.warnings.len() - WARNINGS
+        ));
     }
     for line in board.reason.iter().flat_map(|reason| wrap(reason, width)) {
         text.push_str(&format!("{}\n", paint(&line, Paint::Bad)));
@@ -160,7 +181,7 @@ fn state_paint(state: &str) -> Paint {
     match state {
         "completed" => Paint::Good,
         "stopped" | "stopping" => Paint::Bad,
-        "paused" | "aborting" | "aborted" | "completed with exceptions" => Paint::Warn,
+        "pausing" | "paused" | "aborting" | "aborted" | "completed with exceptions" => Paint::Warn,
         _ => Paint::Busy,
     }
 }
@@ -215,6 +236,9 @@ mod tests {
             left: Some(Millis(90_000)),
             waiting_on: Vec::new(),
             suspended: Vec::new(),
+            stopped: Vec::new(),
+            warnings: Vec::new(),
+            to_approve: None,
             hosts: vec![
                 host("h1", Phase::Committed),
                 host("h2", Phase::StateSaved),

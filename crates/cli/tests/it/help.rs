@@ -8,7 +8,9 @@ fn every_noun_and_verb_has_help_with_examples() {
     let verbs = [
         ("bank", vec!["show", "init", "install", "activate"]),
         ("release", vec!["keygen", "build", "show", "verify"]),
-        ("pool", vec!["list", "show", "create-sim"]),
+        ("pool", vec!["list", "show", "create-sim", "sim-set", "sim-clear", "sim-feature", "sim-reset"]),
+        ("check", vec!["run", "list", "explain", "fixes", "undo"]),
+        ("policy", vec!["show", "check", "example", "init"]),
         ("plan", vec!["create", "show", "list", "diff"]),
         ("roll", vec!["start", "watch", "pause", "resume", "abort", "status", "log", "list"]),
         ("lab", vec!["up", "down", "status", "console"]),

@@ -4,11 +4,16 @@
 #![expect(clippy::format_push_string, reason = "texts of tests are short")]
 
 mod bank;
+mod check;
 mod common;
 mod help;
+mod journal;
 mod lab;
 mod plan;
+mod policy;
+mod pool;
 mod release;
+mod report;
 mod rescue;
 mod sigkill;
 mod state;

@@ -2,5 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod crash;
+mod laws;
+mod machine;
 mod pool;
 mod roll;
+mod sweep;
+mod verbs;

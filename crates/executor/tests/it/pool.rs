@@ -7,7 +7,7 @@ use lifeboat_executor::{Executor, ExecutorError, Observer, Options, Snapshot, St
 use lifeboat_hypervisor::Hypervisor;
 use lifeboat_hypervisor::sim::{Behaviour, ClockMode, Fault, SimKernel, SimPool, SimSpec};
 use lifeboat_model::{
-    FeatureKind, FeatureView, Plan, Policy, ReleaseRef, ReleaseVersion, RollEnd, RollId, Sha256Hex,
+    FeatureKind, FeatureView, Plan, Policy, ReleaseRef, ReleaseVersion, RollEnd, RollId, Sha256Hex, World,
 };
 use lifeboat_store::{Holder, Store};
 
@@ -34,9 +34,14 @@ pub(crate) fn pool(hosts: u32, guests: u32, policy: &Policy, faults: &[&str]) ->
         pool.order_fault(fault.parse::<Fault>().unwrap()).unwrap();
     }
     let world = pool.observe().unwrap();
-    let plan = lifeboat_plan::plan(&world, &release(2), policy, &lifeboat_plan::Options::default()).unwrap();
-    assert!(plan.blocked.is_empty(), "{:?}", plan.blocked);
+    let plan = plan(&world, policy);
     (pool, plan)
+}
+
+pub(crate) fn plan(world: &World, policy: &Policy) -> Plan {
+    let plan = lifeboat_plan::plan(world, &release(2), policy, &lifeboat_plan::Options::default()).unwrap();
+    assert!(plan.blocked.is_empty(), "{:?}", plan.blocked);
+    plan
 }
 
 /// Dies at the n-th moment.

@@ -99,6 +99,8 @@ pub(super) struct InstallOrder<'a> {
     pub(super) retry: bool,
     /// The disk fails after so many bytes.
     pub(super) fails_at: Option<u64>,
+    /// The agent does not look at what it overwrites; banks on disks look all the same.
+    pub(super) unguarded: bool,
 }
 
 /// The banks of one host.
@@ -152,6 +154,33 @@ impl HostBanks {
         }
     }
 
+    /// Puts a bank on trial whatever the other one holds; banks on disks look all the same.
+    pub(super) fn activate_unguarded(&mut self, bank: Bank) -> Result<(), Refusal> {
+        match self {
+            Self::Values(banks) => {
+                banks.activate_unguarded(bank);
+                Ok(())
+            }
+            Self::Disk(banks) => banks.activate(bank),
+        }
+    }
+
+    /// Lowest serial that may be installed.
+    pub(super) fn floor(&self) -> u64 {
+        match self {
+            Self::Values(banks) => banks.floor(),
+            Self::Disk(banks) => banks.floor(),
+        }
+    }
+
+    /// What is damaged in a bank by its own bytes; values have none.
+    pub(super) fn damage(&self, bank: Bank) -> Vec<String> {
+        match self {
+            Self::Values(_) => Vec::new(),
+            Self::Disk(banks) => banks.damage(bank),
+        }
+    }
+
     /// Firmware runs; `number` counts the boots, so that a boot that was done is not done again.
     pub(super) fn boot(&mut self, number: u32) -> Result<Booted, Refusal> {
         match self {
@@ -182,6 +211,11 @@ impl HostBanks {
     /// What is known of the content of `bank`.
     pub(super) fn state(&self, bank: Bank) -> BankState {
         self.view(bank).state
+    }
+
+    /// Whether `bank` holds something that may be tried.
+    pub(super) fn is_bootable(&self, bank: Bank) -> bool {
+        matches!(self.state(bank), BankState::Upgraded | BankState::Trying)
     }
 
     /// Whether `bank` holds `release`, written and verified.

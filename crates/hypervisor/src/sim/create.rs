@@ -1,11 +1,13 @@
 //! New pools: the state in which they begin, and pools in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_model::{Bank, GuestView, HostId, ReleaseRef, World};
 
 use super::banks::HostBanks;
 use super::clock::ClockMode;
+use super::conditions::Conditions;
+use super::faults::Faults;
 use super::kernel::SimKernel;
 use super::pool::SimPool;
 use super::prng::Prng;
@@ -39,8 +41,10 @@ impl SimPool {
         let kernel = SimKernel::default();
         let banks = |_: &HostId| Ok(HostBanks::Values(ValueBanks::new(&release, kernel.clone())));
         let mut state = new_state(&spec, inventory, &release, banks)?;
-        state.releases.push(Offered { release, kernel: Some(kernel), bundle: None });
-        Ok(Self::running(None, state, mode))
+        state.releases.push(Offered::of_values(release, kernel));
+        let mut pool = Self::running(None, state, mode);
+        pool.begin_with(&spec.conditions)?;
+        Ok(pool)
     }
 }
 
@@ -66,6 +70,7 @@ pub(super) fn new_state(
             maintenance: view.maintenance,
             staged: None,
             saved_by: None,
+            idle: None,
             banks: banks(&view.id)?,
         };
         hosts.insert(view.id.clone(), host);
@@ -81,7 +86,8 @@ pub(super) fn new_state(
     Ok(SimState {
         schema: SCHEMA,
         pool: inventory.pool().clone(),
-        spec: spec.clone(),
+        // The conditions have a place of their own.
+        spec: SimSpec { conditions: Vec::new(), ..spec.clone() },
         now: spec.start,
         anchor: None,
         coordinator: inventory.coordinator().cloned(),
@@ -90,7 +96,11 @@ pub(super) fn new_state(
         features: inventory.features().map(|feature| (feature.kind, feature.value.clone())).collect(),
         releases: Vec::new(),
         trusted_keys: String::new(),
-        faults: Vec::new(),
+        faults: Faults::default(),
+        conditions: Conditions::default(),
+        kept: Vec::new(),
+        restarts: BTreeMap::new(),
+        taken: BTreeSet::new(),
         jobs: BTreeMap::new(),
         seq: 0,
         lost: Vec::new(),

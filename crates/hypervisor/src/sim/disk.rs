@@ -17,7 +17,7 @@ use lifeboat_bank::layout::{Geometry, Layout, LayoutGuids, create_layout};
 use lifeboat_bank::ops::{activate, bless, close_failed, mark_failed};
 use lifeboat_bundle::{Bundle, Rules, TrustStore, Verified, slot, verify_all};
 use lifeboat_device::{BlockFile, Force};
-use lifeboat_model::{Bank, BankView, ReleaseRef, Sha256Hex};
+use lifeboat_model::{Bank, BankState, BankView, ReleaseRef, Sha256Hex};
 use serde::{Deserialize, Serialize};
 
 use super::banks::{Booted, InstallOrder, Judged, Refusal, check_rules};
@@ -165,7 +165,18 @@ impl DiskBanks {
         trust: &TrustStore,
         now: u64,
     ) -> Result<(), Refusal> {
-        let bundle = open_bundle(&self.path.join(STAGED), trust, &Rules::at(now))?;
+        self.install_from(&self.path.join(STAGED), order, trust, now)
+    }
+
+    /// Installs from a bundle that lies anywhere.
+    pub(super) fn install_from(
+        &mut self,
+        bundle: &Path,
+        order: &InstallOrder<'_>,
+        trust: &TrustStore,
+        now: u64,
+    ) -> Result<(), Refusal> {
+        let bundle = open_bundle(bundle, trust, &Rules::at(now))?;
         let wanted = &order.release.release;
         if bundle.release() != wanted {
             let staged = bundle.release();
@@ -222,6 +233,26 @@ impl DiskBanks {
             ))
         })?;
         Ok(Booted { bank, release, kernel })
+    }
+
+    /// Lowest serial that may be installed.
+    pub(super) fn floor(&self) -> u64 {
+        self.seen.as_ref().map_or(0, |seen| seen.floor)
+    }
+
+    /// What is damaged in a bank by its own bytes. A bank that holds nothing, or that failed and was therefore made
+    /// unbootable, is not damaged.
+    pub(super) fn damage(&self, bank: Bank) -> Vec<String> {
+        let disk = match self.open() {
+            Ok(disk) => disk,
+            Err(refusal) => return vec![refusal.reason],
+        };
+        match disk.record().bank(bank).state {
+            BankState::Empty | BankState::Invalid | BankState::Failed => Vec::new(),
+            BankState::Upgraded | BankState::Trying | BankState::Good => {
+                disk.verify(bank).findings.into_iter().map(|finding| finding.text).collect()
+            }
+        }
     }
 
     pub(super) fn bless(&mut self, running: Bank) -> Result<(), Refusal> {

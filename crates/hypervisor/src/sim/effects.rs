@@ -8,7 +8,7 @@ use lifeboat_model::{
 };
 
 use super::banks::{InstallOrder, Refusal};
-use super::fault::{Fault, FaultStep};
+use super::condition::{HostCondition, SimPlace};
 use super::pool::{SimPool, Timer};
 use super::state::{Host, Job, Offered};
 
@@ -40,7 +40,7 @@ impl SimPool {
                 self.tell_outcome(key.clone(), Outcome::Done { detail: Some(detail) });
             }
             Ok(Begin::Takes(time)) => {
-                let ends = !self.never_ends(effect);
+                let ends = !self.state.faults.never_ends(effect);
                 self.add_job(key, effect, now, ends.then(|| now.after(time)));
             }
             Ok(Begin::Waits) => self.add_job(key, effect, now, None),
@@ -54,7 +54,7 @@ impl SimPool {
             None => 0,
         };
         let job = Job { effect: effect.clone(), began: now, due, seq, owned: true, reports: 0 };
-        self.state.jobs.insert(key.clone(), job);
+        self.keep_job(key, job);
         self.plan_report(key);
     }
 
@@ -86,6 +86,7 @@ impl SimPool {
                 if self.host_up(host)?.maintenance {
                     return Ok(Begin::Already(format!("{host} is in maintenance")));
                 }
+                self.not_pending(host)?;
                 let admission = self.state.feature(FeatureKind::HaAdmissionControl);
                 if let Some(feature) = admission.filter(FeatureView::is_on) {
                     return Err(Refusal::firm(format!(
@@ -109,19 +110,19 @@ impl SimPool {
             Effect::RunHook { .. } | Effect::RunGate { .. } => {
                 Err(Refusal::firm("the controller runs commands of the policy itself".to_owned()))
             }
-            Effect::Mend { fix } | Effect::Unmend { fix } => {
-                Err(Refusal::firm(format!("a simulated pool cannot do this: {fix}")))
-            }
+            Effect::Mend { fix } => self.begin_mend(fix),
+            Effect::Unmend { fix } => self.begin_unmend(fix),
             Effect::Stage { host, release } => {
                 self.offered(release)?;
                 if self.host_up(host)?.staged == Some(release.digest) {
                     return Ok(Begin::Already(format!("{release} is on {host} and verified")));
                 }
+                self.not_pending(host)?;
                 takes(self, times.stage, host)
             }
             Effect::Install { host, release, bank, .. } => {
                 let up = self.host_up(host)?;
-                if up.active == *bank {
+                if up.active == *bank && !self.state.conditions.unguarded(host) {
                     return Err(Refusal::firm(format!("bank {bank} of {host} runs; it is never written")));
                 }
                 if up.staged != Some(release.digest) {
@@ -130,12 +131,46 @@ impl SimPool {
                 if up.banks.holds(*bank, release) {
                     return Ok(Begin::Already(format!("bank {bank} of {host} holds {release}, verified")));
                 }
+                if let Some(ghost) = self.state.conditions.ghost(host, *bank) {
+                    return Err(Refusal::firm(ghost));
+                }
+                if !self.state.conditions.foreign(host, *bank).is_empty() {
+                    return Err(Refusal::firm(format!("cannot run the upgrade script on host {host}")));
+                }
                 takes(self, times.install, host)
             }
             Effect::RebootInto { host, bank, boot_id_before } => {
                 self.begin_reboot(host, *bank, boot_id_before, now)
             }
         }
+    }
+
+    /// A host that waits for a reboot refuses with the words that such hosts have for it (I-03).
+    fn not_pending(&self, host: &HostId) -> Result<(), Refusal> {
+        if self.state.conditions.pending_reboot(host).is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::firm(format!("the software or the configuration of {host} is incompatible")))
+    }
+
+    /// After how many bytes writing to a place ends, if so much does not fit there (I-04).
+    fn cut_at(&self, host: &HostId, place: SimPlace, needed: u64) -> Option<u64> {
+        self.state.conditions.space(host, place).filter(|free| *free < needed)
+    }
+
+    /// Bytes of a release until it is installed.
+    pub(super) fn staged_bytes(&self, offered: &Offered) -> u64 {
+        if offered.staged_bytes > 0 { offered.staged_bytes } else { self.volume_bytes() }
+    }
+
+    /// Bytes of a release in a bank.
+    pub(super) fn bank_bytes(&self, offered: &Offered) -> u64 {
+        if offered.bank_bytes > 0 { offered.bank_bytes } else { self.volume_bytes() }
+    }
+
+    /// Bytes of both volumes of a bank: what a release counts for that has no bytes.
+    pub(super) fn volume_bytes(&self) -> u64 {
+        (self.state.spec.sizes.boot + self.state.spec.sizes.root) << 20
     }
 
     fn begin_feature(&self, kind: FeatureKind, wanted: &str) -> Result<Begin, Refusal> {
@@ -156,26 +191,12 @@ impl SimPool {
         if host.is_up() { Ok(host) } else { Err(Refusal::for_now(format!("{id} does not answer"))) }
     }
 
-    fn offered(&self, release: &ReleaseRef) -> Result<&Offered, Refusal> {
+    pub(super) fn offered(&self, release: &ReleaseRef) -> Result<&Offered, Refusal> {
         self.state.offered(&release.digest).ok_or_else(|| {
             Refusal::firm(format!(
                 "release {release} is not offered to pool {}: offer its bundle",
                 self.state.pool
             ))
-        })
-    }
-
-    fn never_ends(&self, effect: &Effect) -> bool {
-        self.state.faults.iter().any(|fault| match fault {
-            Fault::NeverEnds { host, step } => {
-                effect.host() == Some(host) && FaultStep::of(effect) == Some(*step)
-            }
-            Fault::NoBoot { .. }
-            | Fault::MigrationFails { .. }
-            | Fault::NeverReturns { .. }
-            | Fault::CoordinatorLost { .. }
-            | Fault::DiskError { .. }
-            | Fault::Slow { .. } => false,
         })
     }
 
@@ -185,7 +206,7 @@ impl SimPool {
         if self.state.jobs.get(key).is_none_or(|job| job.seq != seq) {
             return;
         }
-        if let Some(job) = self.state.jobs.remove(key) {
+        if let Some(job) = self.drop_job(key) {
             let outcome = self.finish(&job.effect, now);
             self.answer(key, &job, outcome);
         }
@@ -193,7 +214,7 @@ impl SimPool {
 
     /// Ends an effect before its time.
     pub(super) fn cut_short(&mut self, key: &EffectKey, outcome: Result<String, Refusal>) {
-        if let Some(job) = self.state.jobs.remove(key) {
+        if let Some(job) = self.drop_job(key) {
             self.answer(key, &job, outcome);
         }
     }
@@ -211,11 +232,16 @@ impl SimPool {
 
     fn finish(&mut self, effect: &Effect, now: Timestamp) -> Result<String, Refusal> {
         match effect {
-            Effect::SuspendFeature { feature, .. } => Ok(self.set_feature(*feature, FeatureView::OFF)),
-            Effect::RestoreFeature { feature, original } => Ok(self.set_feature(*feature, original)),
+            Effect::SuspendFeature { feature, .. } => Ok(self.put_feature(*feature, FeatureView::OFF)),
+            Effect::RestoreFeature { feature, original } => Ok(self.put_feature(*feature, original)),
             Effect::CheckHost { host, release, retry } => {
                 let up = self.host_up(host)?;
                 up.banks.check(release, up.active, *retry)?;
+                let damage = self.state.conditions.damage(host, up.active);
+                if !damage.is_empty() {
+                    let (bank, damage) = (up.active, damage.join("; "));
+                    return Err(Refusal::firm(format!("bank {bank} runs but is not whole: {damage}")));
+                }
                 let alternate = up.active.other();
                 Ok(format!("bank {} is good, bank {alternate} can be written", up.active))
             }
@@ -223,16 +249,24 @@ impl SimPool {
             Effect::EnterMaintenance { host } => self.set_maintenance(host, true),
             Effect::LeaveMaintenance { host } => self.set_maintenance(host, false),
             Effect::Migrate { guest, from, to } | Effect::Place { guest, from, to } => {
-                self.end_move(guest, from, to)
+                self.end_move(guest, from, to, now)
             }
-            Effect::StopGuest { guest, host } => self.end_power(guest, host, false),
-            Effect::StartGuest { guest, host } => self.end_power(guest, host, true),
-            Effect::RunHook { .. } | Effect::RunGate { .. } | Effect::Mend { .. } | Effect::Unmend { .. } => {
+            Effect::StopGuest { guest, host } => self.end_power(guest, host, false, now),
+            Effect::StartGuest { guest, host } => self.end_power(guest, host, true, now),
+            Effect::RunHook { .. } | Effect::RunGate { .. } => {
                 Err(Refusal::firm(format!("this was not begun: {effect}")))
             }
+            Effect::Mend { fix } => self.end_mend(fix, now),
+            Effect::Unmend { fix } => self.end_unmend(fix),
             Effect::Stage { host, release } => {
                 self.host_up(host)?;
                 let offered = self.offered(release)?.clone();
+                let bytes = self.staged_bytes(&offered);
+                if let Some(free) = self.cut_at(host, SimPlace::Staging, bytes) {
+                    return Err(Refusal::for_now(format!(
+                        "receiving {release} on {host}: end of file after {free} bytes; cannot run the upgrade script"
+                    )));
+                }
                 self.stage_on_disk(host, &offered, now)?;
                 self.change_host(host, |host| host.staged = Some(release.digest))?;
                 Ok(format!("{release} is on {host} and verified"))
@@ -240,22 +274,24 @@ impl SimPool {
             Effect::Install { host, release, bank, retry } => {
                 self.host_up(host)?;
                 let offered = self.offered(release)?.clone();
-                let fails_at = self.state.faults.iter().find_map(|fault| match fault {
-                    Fault::DiskError { host: bad, at_byte } if bad == host => Some(*at_byte),
-                    Fault::DiskError { .. }
-                    | Fault::NoBoot { .. }
-                    | Fault::MigrationFails { .. }
-                    | Fault::NeverReturns { .. }
-                    | Fault::CoordinatorLost { .. }
-                    | Fault::NeverEnds { .. }
-                    | Fault::Slow { .. } => None,
-                });
+                if self.state.faults.nothing_installed(host) {
+                    return Ok(format!("bank {bank} of {host} holds {release}"));
+                }
+                let at_fault = self.state.faults.disk_error(host);
+                let too_small = self.cut_at(host, SimPlace::Bank(*bank), self.bank_bytes(&offered));
+                let order = InstallOrder {
+                    release: &offered,
+                    bank: *bank,
+                    active: self.host_up(host)?.active,
+                    retry: *retry,
+                    fails_at: at_fault.into_iter().chain(too_small).min(),
+                    unguarded: self.state.conditions.unguarded(host),
+                };
                 let (trust, unix) = (self.trust.clone(), now.0 / 1000);
-                self.change_host(host, |host| {
-                    let (active, release) = (host.active, &offered);
-                    let order = InstallOrder { release, bank: *bank, active, retry: *retry, fails_at };
-                    host.banks.install(&order, trust.as_ref(), unix)
-                })??;
+                self.change_host(host, |host| host.banks.install(&order, trust.as_ref(), unix))??;
+                let damage =
+                    |is: &HostCondition| matches!(is, HostCondition::Damage { bank: b, .. } if b == bank);
+                self.state.conditions.clear_host(host, damage);
                 Ok(format!("bank {bank} of {host} holds {release}, verified"))
             }
             // A reboot is ended by its host, at `now` of its own timer.
@@ -278,13 +314,13 @@ impl SimPool {
         Ok(result)
     }
 
-    fn set_feature(&mut self, kind: FeatureKind, value: &str) -> String {
+    pub(super) fn put_feature(&mut self, kind: FeatureKind, value: &str) -> String {
         self.state.features.insert(kind, value.to_owned());
         self.tell_feature(kind);
         format!("{kind} is {value}")
     }
 
-    fn set_maintenance(&mut self, id: &HostId, on: bool) -> Result<String, Refusal> {
+    pub(super) fn set_maintenance(&mut self, id: &HostId, on: bool) -> Result<String, Refusal> {
         self.host_up(id)?;
         self.change_host(id, |host| host.maintenance = on)?;
         Ok(format!("{id} is {}in maintenance", if on { "" } else { "not " }))
@@ -318,7 +354,7 @@ impl SimPool {
                 self.state.guests.get(guest).map_or(0, |guest| guest.memory.0 * 1024 * 1024)
             }
             Effect::Install { .. } | Effect::Stage { .. } => {
-                (self.state.spec.sizes.boot + self.state.spec.sizes.root) * 1024 * 1024
+                (self.state.spec.sizes.boot + self.state.spec.sizes.root) << 20
             }
             Effect::SuspendFeature { .. }
             | Effect::RestoreFeature { .. }

@@ -115,6 +115,12 @@ pub enum Fault {
         /// The step.
         step: FaultStep,
     },
+    /// `nothing-installed:HOST`: an install says that it is done, but nothing was written; a reboot ends in the bank
+    /// that ran before (I-24).
+    NothingInstalled {
+        /// The host.
+        host: HostId,
+    },
     /// `slow:HOST:FACTOR`: everything on the host takes so many times as long.
     Slow {
         /// The host.
@@ -128,13 +134,52 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{text:?} is not a fault: {reason}; faults are no-boot:HOST, migration-fails:GUEST[:TIMES], never-returns:HOST, \
-     coordinator-lost[:forever], disk-error:HOST:BYTE, never-ends:HOST:STEP, slow:HOST:FACTOR"
+     coordinator-lost[:forever], disk-error:HOST:BYTE, never-ends:HOST:STEP, \
+     nothing-installed:HOST, slow:HOST:FACTOR"
 )]
 pub struct FaultError {
     /// The text.
     pub text: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+/// The kinds of faults, by the first word of their text.
+const KINDS: [&str; 8] = [
+    "no-boot",
+    "migration-fails",
+    "never-returns",
+    "coordinator-lost",
+    "disk-error",
+    "never-ends",
+    "nothing-installed",
+    "slow",
+];
+
+impl Fault {
+    /// Whether a text is meant to be a fault, by its first word.
+    #[must_use]
+    pub fn is_meant(text: &str) -> bool {
+        KINDS.contains(&text.split(':').next().unwrap_or_default())
+    }
+
+    /// The host that it strikes, if it strikes one.
+    pub(super) fn host(&self) -> Option<&HostId> {
+        match self {
+            Self::NoBoot { host }
+            | Self::NeverReturns { host }
+            | Self::DiskError { host, .. }
+            | Self::NeverEnds { host, .. }
+            | Self::NothingInstalled { host }
+            | Self::Slow { host, .. } => Some(host),
+            Self::MigrationFails { .. } | Self::CoordinatorLost { .. } => None,
+        }
+    }
+
+    /// The guest that it strikes, if it strikes one.
+    pub(super) fn guest(&self) -> Option<&GuestId> {
+        if let Self::MigrationFails { guest, .. } = self { Some(guest) } else { None }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -150,6 +195,7 @@ impl fmt::Display for Fault {
             Self::CoordinatorLost { forever: true } => f.write_str("coordinator-lost:forever"),
             Self::DiskError { host, at_byte } => write!(f, "disk-error:{host}:{at_byte}"),
             Self::NeverEnds { host, step } => write!(f, "never-ends:{host}:{}", step.word()),
+            Self::NothingInstalled { host } => write!(f, "nothing-installed:{host}"),
             Self::Slow { host, factor } => write!(f, "slow:{host}:{factor}"),
         }
     }
@@ -167,6 +213,7 @@ impl FromStr for Fault {
         let number = |text: &str| text.parse().map_err(|_| wrong(format!("{text:?} is not a number")));
         match word {
             "no-boot" => Ok(Self::NoBoot { host: host(rest)? }),
+            "nothing-installed" => Ok(Self::NothingInstalled { host: host(rest)? }),
             "never-returns" => Ok(Self::NeverReturns { host: host(rest)? }),
             "coordinator-lost" if rest.is_empty() => Ok(Self::CoordinatorLost { forever: false }),
             "coordinator-lost" if rest == "forever" => Ok(Self::CoordinatorLost { forever: true }),
@@ -231,6 +278,7 @@ mod tests {
             "coordinator-lost:forever",
             "disk-error:h02:1048576",
             "never-ends:h02:install",
+            "nothing-installed:h02",
             "slow:h05:4",
         ] {
             assert_eq!(text.parse::<Fault>().map(|fault| fault.to_string()), Ok(text.to_owned()));

@@ -3,6 +3,7 @@
 //! ```text
 //! sim.json                 everything the pool remembers; replaced whole after each change
 //! lock                     held by the controller that has the pool open
+//! inbox/                   orders from outside for that controller
 //! bundles/DIGEST.lfb       releases that hosts can fetch
 //! hosts/ID/disk.img        GPT disk with both banks
 //! hosts/ID/vars.json       boot variables, and what the last boot loaded
@@ -44,15 +45,28 @@ impl SimPool {
         trust: &TrustStore,
         mode: ClockMode,
     ) -> Result<Self, DriverError> {
-        fs::create_dir_all(dir).map_err(file("making the folder", dir))?;
-        if fs::read_dir(dir).map_err(file("reading the folder", dir))?.next().is_some() {
-            return Err(DriverError::Unreachable {
-                doing: format!("making a simulated pool in {}", dir.display()),
-                reason: "the folder is not empty".to_owned(),
-                remedy: "remove it, or name another one".to_owned(),
-            });
+        let (home, making) = begin_folder(dir)?;
+        let made = Self::make(&making, spec, bundle, trust, mode);
+        if made.is_err() {
+            // The error that counts is the first one.
+            drop(fs::remove_dir_all(&making));
         }
-        let dir = fs::canonicalize(dir).map_err(file("finding", dir))?;
+        let mut pool = made?;
+        // The name of the pool's folder appears with everything in it, or not at all.
+        fs::rename(&making, &home).map_err(file("naming", &home))?;
+        pool.move_to(home)?;
+        pool.begin_with(&spec.conditions)?;
+        Ok(pool)
+    }
+
+    fn make(
+        dir: &Path,
+        spec: &SimSpec,
+        bundle: &Path,
+        trust: &TrustStore,
+        mode: ClockMode,
+    ) -> Result<Self, DriverError> {
+        let dir = dir.to_owned();
         let lock = take_lock(&dir)?;
         let spec = SimSpec { disks: true, ..spec.clone() };
         let inventory = spec.inventory()?;
@@ -75,6 +89,40 @@ impl SimPool {
         Ok(pool)
     }
 
+    /// The folder has another name now.
+    fn move_to(&mut self, dir: PathBuf) -> Result<(), DriverError> {
+        for host in self.state.hosts.values_mut() {
+            if let HostBanks::Disk(banks) = &mut host.banks {
+                banks.attach(&dir).map_err(refused("opening a new disk"))?;
+            }
+        }
+        self.dir = Some(dir);
+        Ok(())
+    }
+
+    /// Opens the pool in the folder `dir` only to look at it, also while a controller has it open. It is seen as it was
+    /// written last: nothing goes on, nothing can be ordered, nothing is written.
+    ///
+    /// # Errors
+    /// [`DriverError`] if there is no pool or if it is damaged.
+    pub fn open_to_look(dir: &Path, mode: ClockMode) -> Result<Self, DriverError> {
+        let dir = fs::canonicalize(dir).map_err(file("opening the simulated pool", dir))?;
+        // A controller may be writing a disk while it is read; a second look is of another moment.
+        let mut seen = read_pool(&dir);
+        for _ in 0..20 {
+            if !matches!(seen, Err(DriverError::Damaged { .. })) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            seen = read_pool(&dir);
+        }
+        let (state, trust) = seen?;
+        let mut pool = Self::running(Some(dir), state, mode);
+        pool.trust = Some(trust);
+        pool.looks = true;
+        Ok(pool)
+    }
+
     /// Opens the pool in the folder `dir` where it was left, whatever ended the controller before.
     ///
     /// # Errors
@@ -82,24 +130,7 @@ impl SimPool {
     pub fn open(dir: &Path, mode: ClockMode) -> Result<Self, DriverError> {
         let dir = fs::canonicalize(dir).map_err(file("opening the simulated pool", dir))?;
         let lock = take_lock(&dir)?;
-        let mut state = SimState::read(&dir)?;
-        let path = dir.join(FILE).display().to_string();
-        let remedy = "make the simulated pool anew".to_owned();
-        let trust = TrustStore::parse(&state.trusted_keys).map_err(|error| DriverError::Damaged {
-            path: path.clone(),
-            reason: format!("trusted keys: {error}"),
-            remedy: remedy.clone(),
-        })?;
-        for (id, host) in &mut state.hosts {
-            match &mut host.banks {
-                HostBanks::Values(_) => {}
-                HostBanks::Disk(banks) => banks.attach(&dir).map_err(|refusal| DriverError::Damaged {
-                    path: dir.join("hosts").join(id.as_str()).display().to_string(),
-                    reason: refusal.reason,
-                    remedy: remedy.clone(),
-                })?,
-            }
-        }
+        let (state, trust) = read_pool(&dir)?;
         let mut pool = Self::running(Some(dir), state, mode);
         pool.trust = Some(trust);
         pool.lock = Some(lock);
@@ -107,7 +138,8 @@ impl SimPool {
         Ok(pool)
     }
 
-    /// Offers a release to the hosts: its bundle is checked and copied into the pool's folder.
+    /// Offers a release to the hosts: its bundle is checked and copied into the pool's folder. In a pool that is only
+    /// looked at it stays where it is, and the look knows of it.
     ///
     /// # Errors
     /// [`DriverError`] if the bundle is not trusted or damaged, if the pool has no disks, or if a file cannot be
@@ -121,7 +153,11 @@ impl SimPool {
                 remedy: "make a pool with disks".to_owned(),
             });
         };
-        let offered = keep_bundle(dir, bundle, trust, now)?;
+        let offered = if self.looks {
+            look_at_bundle(bundle, trust, now)?.0
+        } else {
+            keep_bundle(dir, bundle, trust, now)?
+        };
         let release = offered.release.clone();
         self.offer(offered)?;
         Ok(release)
@@ -133,6 +169,12 @@ impl SimPool {
             HostBanks::Values(_) => None,
             HostBanks::Disk(banks) => Some(banks.disk()),
         }
+    }
+
+    /// Where the bundle of a release lies, if it has one.
+    pub(super) fn kept_bundle(&self, offered: &Offered) -> Option<PathBuf> {
+        offered.bundle.as_ref()?;
+        self.dir.as_ref().map(|dir| kept_path(dir, offered))
     }
 
     /// Brings a release to a host's disk; a host without one has nothing to do.
@@ -176,12 +218,58 @@ impl SimPool {
     }
 }
 
+/// Reads the state and what the disks say.
+fn read_pool(dir: &Path) -> Result<(SimState, TrustStore), DriverError> {
+    let mut state = SimState::read(dir)?;
+    let path = dir.join(FILE).display().to_string();
+    let remedy = "make the simulated pool anew".to_owned();
+    let trust = TrustStore::parse(&state.trusted_keys).map_err(|error| DriverError::Damaged {
+        path: path.clone(),
+        reason: format!("trusted keys: {error}"),
+        remedy: remedy.clone(),
+    })?;
+    for (id, host) in &mut state.hosts {
+        match &mut host.banks {
+            HostBanks::Values(_) => {}
+            HostBanks::Disk(banks) => banks.attach(dir).map_err(|refusal| DriverError::Damaged {
+                path: dir.join("hosts").join(id.as_str()).display().to_string(),
+                reason: refusal.reason,
+                remedy: remedy.clone(),
+            })?,
+        }
+    }
+    Ok((state, trust))
+}
+
 fn rules(now: Timestamp) -> Rules {
     Rules { expected_name: Some(SIM_LINE.to_owned()), ..Rules::at(now.0 / 1000) }
 }
 
 fn kept_path(dir: &Path, offered: &Offered) -> PathBuf {
     dir.join(offered.bundle.clone().unwrap_or_default())
+}
+
+/// Checks a bundle where it lies.
+fn look_at_bundle(
+    bundle: &Path,
+    trust: &TrustStore,
+    now: Timestamp,
+) -> Result<(Offered, Vec<u8>), DriverError> {
+    let doing = format!("offering the release in {}", bundle.display());
+    let opened = open_bundle(bundle, trust, &rules(now)).map_err(refused(&doing))?;
+    verify_all(&opened, |_| {})
+        .map_err(|error| told("verifying the bundle", &error))
+        .map_err(refused(&doing))?;
+    let bytes = fs::read(bundle).map_err(file("reading", bundle))?;
+    let path = fs::canonicalize(bundle).map_err(file("finding", bundle))?;
+    let offered = Offered {
+        release: opened.release().clone(),
+        kernel: None,
+        bundle: Some(path.to_string_lossy().into_owned()),
+        staged_bytes: bytes.len() as u64,
+        bank_bytes: opened.manifest().decoded_len(),
+    };
+    Ok((offered, bytes))
 }
 
 /// Checks a bundle and copies it into the pool's folder.
@@ -191,18 +279,50 @@ fn keep_bundle(
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<Offered, DriverError> {
-    let opened = open_bundle(bundle, trust, &rules(now))
-        .map_err(refused(&format!("offering the release in {}", bundle.display())))?;
-    verify_all(&opened, |_| {})
-        .map_err(|error| told("verifying the bundle", &error))
-        .map_err(refused(&format!("offering the release in {}", bundle.display())))?;
-    let release = opened.release().clone();
-    let name = format!("{}.lfb", release.digest);
-    let bytes = fs::read(bundle).map_err(file("reading", bundle))?;
+    let (offered, bytes) = look_at_bundle(bundle, trust, now)?;
+    let name = format!("{}.lfb", offered.release.digest);
     let bundles = dir.join(BUNDLES);
     fs::create_dir_all(&bundles).map_err(file("making the folder", &bundles))?;
     write_durably(&bundles, &name, &bytes)?;
-    Ok(Offered { release, kernel: None, bundle: Some(format!("{BUNDLES}/{name}")) })
+    Ok(Offered { bundle: Some(format!("{BUNDLES}/{name}")), ..offered })
+}
+
+/// The folder that a new pool gets, and the one beside it in which it is made.
+fn begin_folder(dir: &Path) -> Result<(PathBuf, PathBuf), DriverError> {
+    let taken = |reason: &str| DriverError::Unreachable {
+        doing: format!("making a simulated pool in {}", dir.display()),
+        reason: reason.to_owned(),
+        remedy: "remove it, or name another one".to_owned(),
+    };
+    match fs::read_dir(dir) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return Err(taken("the folder is not empty"));
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(file("reading the folder", dir)(error)),
+    }
+    let name = dir.file_name().ok_or_else(|| taken("its path does not end in a name"))?.to_string_lossy();
+    let above = match dir.parent().filter(|above| !above.as_os_str().is_empty()) {
+        Some(above) => above,
+        None => Path::new("."),
+    };
+    fs::create_dir_all(above).map_err(file("making the folder", above))?;
+    let above = fs::canonicalize(above).map_err(file("finding", above))?;
+    // Processes that were killed while they made this pool left their halves behind.
+    let prefix = format!(".{name}.making-");
+    for entry in fs::read_dir(&above).map_err(file("reading the folder", &above))?.flatten() {
+        let old = entry.file_name().to_string_lossy().into_owned();
+        let alive = |pid: &str| pid.parse::<u32>().is_ok() && Path::new("/proc").join(pid).exists();
+        if old.strip_prefix(&prefix).is_some_and(|pid| !alive(pid)) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(file("removing", &path))?;
+        }
+    }
+    let making = above.join(format!("{prefix}{}", std::process::id()));
+    fs::create_dir(&making).map_err(file("making the folder", &making))?;
+    Ok((above.join(&*name), making))
 }
 
 fn take_lock(dir: &Path) -> Result<File, DriverError> {

@@ -3,16 +3,18 @@
 //! Promises: while a guest moves its memory counts on both hosts; it runs on exactly one of them at any time, and
 //! on the old one if the move fails.
 
-use lifeboat_model::{EffectKey, GuestId, HostId, Mib, Movable};
+use lifeboat_model::{EffectKey, GuestId, HostId, Mib, Movable, Timestamp};
 
 use super::banks::Refusal;
 use super::effects::Begin;
-use super::fault::Fault;
 use super::pool::SimPool;
 use super::state::Guest;
 
 impl SimPool {
     pub(super) fn begin_move(&mut self, id: &GuestId, from: &HostId, to: &HostId) -> Result<Begin, Refusal> {
+        if let Some(other) = self.moving.get(id) {
+            return Err(Refusal::for_now(format!("{id} is on its way already ({other})")));
+        }
         let guest = self.guest(id)?;
         if guest.host == *to {
             return Ok(Begin::Already(format!("{id} is on {to}")));
@@ -23,7 +25,7 @@ impl SimPool {
         if !guest.running {
             return Err(Refusal::firm(format!("{id} does not run, so it cannot be moved while it runs")));
         }
-        match &guest.movable {
+        match self.state.movable(id, guest) {
             Movable::Yes => {}
             Movable::No { reason } => return Err(Refusal::firm(format!("{id} cannot be moved: {reason}"))),
         }
@@ -33,11 +35,7 @@ impl SimPool {
         if target.maintenance {
             return Err(Refusal::firm(format!("{to} is in maintenance and takes no guests")));
         }
-        let used = self.load.get(to).copied().unwrap_or_default();
-        if used + memory > target.memory {
-            let (all, free) = (target.memory, target.memory.saturating_sub(used));
-            return Err(Refusal::for_now(format!("{id} needs {memory}; {to} has {free} of {all} free")));
-        }
+        self.room_for(id, memory, to)?;
         if let Some(other) = self.apart_on(to, id, apart.as_deref()) {
             return Err(Refusal::firm(format!("{id} must be kept apart from {other}, which is on {to}")));
         }
@@ -53,36 +51,66 @@ impl SimPool {
             .ok_or_else(|| Refusal::firm(format!("pool {} has no guest {id}", self.state.pool)))
     }
 
+    /// Whether a host has the memory for a guest and offers what it needs.
+    pub(super) fn room_for(&self, id: &GuestId, memory: Mib, on: &HostId) -> Result<(), Refusal> {
+        let host = self.host_up(on)?;
+        let used = self.load.get(on).copied().unwrap_or_default();
+        if used + memory > host.memory {
+            let (all, free) = (host.memory, host.memory.saturating_sub(used));
+            return Err(Refusal::for_now(format!("{id} needs {memory}; {on} has {free} of {all} free")));
+        }
+        let needs = self.state.conditions.needs(id);
+        if needs.is_empty() {
+            return Ok(());
+        }
+        let offers = self.state.offers(on, host);
+        match needs.into_iter().find(|need| !offers.contains(need)) {
+            None => Ok(()),
+            Some(need) => Err(Refusal::firm(format!("{id} needs {need}, which {on} does not offer"))),
+        }
+    }
+
     /// A guest on `host`, or on its way there, that `id` must not share a host with.
-    fn apart_on(&self, host: &HostId, id: &GuestId, group: Option<&str>) -> Option<&GuestId> {
+    pub(super) fn apart_on(&self, host: &HostId, id: &GuestId, group: Option<&str>) -> Option<&GuestId> {
         let group = group?;
-        let coming = self.state.jobs.values().filter_map(|job| {
-            job.effect.migration().filter(|(_, _, to)| *to == host).map(|(guest, _, _)| guest)
-        });
+        let coming = self.arriving.get(host).into_iter().flatten();
         let there = self.on_host.get(host).into_iter().flatten();
         there.chain(coming).filter(|other| *other != id).find(|other| {
             self.state.guests.get(*other).is_some_and(|other| other.keep_apart.as_deref() == Some(group))
         })
     }
 
-    pub(super) fn end_move(&mut self, id: &GuestId, from: &HostId, to: &HostId) -> Result<String, Refusal> {
+    pub(super) fn end_move(
+        &mut self,
+        id: &GuestId,
+        from: &HostId,
+        to: &HostId,
+        now: Timestamp,
+    ) -> Result<String, Refusal> {
         let outcome = self.judge_move(id, from, to);
         let memory = self.guest(id)?.memory;
         let Some(guest) = self.state.guests.get_mut(id) else { return outcome };
         if outcome.is_ok() {
-            guest.host = to.clone();
             guest.life.moves += 1;
             self.free(from, memory);
-            if let Some(there) = self.on_host.get_mut(from) {
-                there.remove(id);
-            }
-            self.on_host.entry(to.clone()).or_default().insert(id.clone());
-            self.tell_guest(id);
+            self.settle_on(id, to);
+            self.emptied(from, now);
         } else {
             guest.life.failed_moves += 1;
             self.free(to, memory);
         }
         outcome
+    }
+
+    /// A guest is on another host from now on.
+    pub(super) fn settle_on(&mut self, id: &GuestId, to: &HostId) {
+        let Some(guest) = self.state.guests.get_mut(id) else { return };
+        let from = std::mem::replace(&mut guest.host, to.clone());
+        if let Some(there) = self.on_host.get_mut(&from) {
+            there.remove(id);
+        }
+        self.on_host.entry(to.clone()).or_default().insert(id.clone());
+        self.tell_guest(id);
     }
 
     fn judge_move(&mut self, id: &GuestId, from: &HostId, to: &HostId) -> Result<String, Refusal> {
@@ -94,20 +122,8 @@ impl SimPool {
         if self.host_up(to)?.maintenance {
             return Err(Refusal::firm(format!("{to} entered maintenance meanwhile; {id} stayed on {from}")));
         }
-        let strikes = self.state.faults.iter_mut().find_map(|fault| match fault {
-            Fault::MigrationFails { guest, times } if guest == id => Some(times),
-            Fault::MigrationFails { .. }
-            | Fault::NoBoot { .. }
-            | Fault::NeverReturns { .. }
-            | Fault::CoordinatorLost { .. }
-            | Fault::DiskError { .. }
-            | Fault::NeverEnds { .. }
-            | Fault::Slow { .. } => None,
-        });
-        match strikes {
-            None | Some(Some(0)) => return Ok(format!("{id} runs on {to}")),
-            Some(None) => {}
-            Some(Some(times)) => *times -= 1,
+        if !self.state.faults.strikes_migration(id) {
+            return Ok(format!("{id} runs on {to}"));
         }
         Err(Refusal::for_now(format!(
             "the move of {id} to {to} broke off (a fault that was ordered); it stayed on {from}"
@@ -123,13 +139,16 @@ impl SimPool {
 
     /// A host goes down: moves from it and to it end, and guests that run on it are lost.
     pub(super) fn break_moves(&mut self, down: &HostId) {
-        let broken: Vec<(EffectKey, GuestId, HostId)> = self
-            .state
-            .jobs
-            .iter()
-            .filter_map(|(key, job)| {
-                let (guest, from, to) = job.effect.migration()?;
-                (from == down || to == down).then(|| (key.clone(), guest.clone(), to.clone()))
+        // Moves from here are of guests that are here; moves to here are on their way here.
+        let near = [self.on_host.get(down), self.arriving.get(down)];
+        let broken: Vec<(EffectKey, GuestId, HostId)> = near
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|guest| {
+                let key = self.moving.get(guest)?;
+                let (guest, _, to) = self.state.jobs.get(key)?.effect.migration()?;
+                Some((key.clone(), guest.clone(), to.clone()))
             })
             .collect();
         for (key, id, to) in broken {

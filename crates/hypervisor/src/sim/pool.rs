@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use lifeboat_bundle::TrustStore;
 use lifeboat_model::{
-    Effect, EffectKey, FeatureKind, GuestId, HostId, Mib, Millis, Outcome, Progress, ReleaseRef, Timestamp,
-    World,
+    Effect, EffectKey, FeatureKind, GuestId, HostId, Mib, Millis, Outcome, Progress, ReleaseRef, Survey,
+    Timestamp, World,
 };
 
 use super::clock::{Clock, ClockMode};
-use super::fault::Fault;
-use super::kernel::SimKernel;
 use super::prng::Prng;
-use super::state::{GuestLife, LostGuest, Offered, Power, SimState};
-use crate::{DriverError, DriverEvent, Hypervisor};
+use super::state::{GuestLife, Job, LostGuest, Power, SimState};
+use crate::{DriverError, DriverEvent, HostLook, Hypervisor};
 
 /// What the queue holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +25,10 @@ pub(super) enum Timer {
     Host(HostId),
     /// An effect reports how far it has come.
     Report(EffectKey),
+    /// HA starts a guest elsewhere.
+    Restart(GuestId),
+    /// Power management looks whether a host is still idle.
+    Idle(HostId),
 }
 
 /// A simulated pool.
@@ -43,6 +45,14 @@ pub struct SimPool {
     pub(super) on_host: BTreeMap<HostId, BTreeSet<GuestId>>,
     /// Memory in use on each host, with what is on its way there.
     pub(super) load: BTreeMap<HostId, Mib>,
+    /// Guests on their way to each host.
+    pub(super) arriving: BTreeMap<HostId, BTreeSet<GuestId>>,
+    /// Guests that move, and by which order.
+    pub(super) moving: BTreeMap<GuestId, EffectKey>,
+    /// Hosts whose reboot somebody waits for, and by which order.
+    pub(super) reboots: BTreeMap<HostId, EffectKey>,
+    /// Opened only to look: nothing is ordered, nothing goes on, nothing is written.
+    pub(super) looks: bool,
     ready: Vec<DriverEvent>,
     changed: bool,
 }
@@ -60,14 +70,24 @@ impl SimPool {
             timers: BTreeMap::new(),
             on_host: BTreeMap::new(),
             load: BTreeMap::new(),
+            arriving: BTreeMap::new(),
+            moving: BTreeMap::new(),
+            reboots: BTreeMap::new(),
+            looks: false,
             ready: Vec::new(),
             changed: true,
         };
+        let mut on_host: BTreeMap<&HostId, (Vec<GuestId>, Mib)> = BTreeMap::new();
         for (id, guest) in &pool.state.guests {
-            pool.on_host.entry(guest.host.clone()).or_default().insert(id.clone());
+            let (there, load) = on_host.entry(&guest.host).or_default();
+            there.push(id.clone());
             if guest.running {
-                *pool.load.entry(guest.host.clone()).or_default() += guest.memory;
+                *load += guest.memory;
             }
+        }
+        for (host, (there, load)) in on_host {
+            pool.on_host.insert(host.clone(), there.into_iter().collect());
+            pool.load.insert(host.clone(), load);
         }
         // A migration is carried out by its hosts and goes on without its controller. Everything else was done
         // for a controller that is gone, and starts over when it is ordered again.
@@ -78,76 +98,53 @@ impl SimPool {
             {
                 *pool.load.entry(to.clone()).or_default() += guest.memory;
             }
+            note_job(&mut pool.arriving, &mut pool.moving, &mut pool.reboots, key, job);
             if let Some(due) = job.due {
                 pool.timers.insert((due, job.seq), Timer::Job(key.clone()));
             }
         }
         for (id, host) in &pool.state.hosts {
+            if let Some(due) = host.idle {
+                pool.timers.insert(due, Timer::Idle(id.clone()));
+            }
             match &host.power {
-                Power::Up | Power::Dead { .. } => {}
+                Power::Up | Power::Dead { .. } | Power::Alone { .. } => {}
                 Power::Settling { due, seq } | Power::Booting { due, seq } | Power::Stuck { due, seq } => {
                     pool.timers.insert((*due, *seq), Timer::Host(id.clone()));
                 }
             }
         }
+        for (id, due) in &pool.state.restarts {
+            pool.timers.insert(*due, Timer::Restart(id.clone()));
+        }
         pool
     }
 
-    /// Offers a release to the hosts of a pool without disks; `kernel` says what its boots do.
-    ///
-    /// # Errors
-    /// [`DriverError`] if the pool's state cannot be written.
-    pub fn offer_release(&mut self, release: ReleaseRef, kernel: SimKernel) -> Result<(), DriverError> {
-        self.offer(Offered { release, kernel: Some(kernel), bundle: None })
+    /// An effect is at work from now on.
+    pub(super) fn keep_job(&mut self, key: &EffectKey, job: Job) {
+        note_job(&mut self.arriving, &mut self.moving, &mut self.reboots, key, &job);
+        self.state.jobs.insert(key.clone(), job);
     }
 
-    pub(super) fn offer(&mut self, offered: Offered) -> Result<(), DriverError> {
-        self.state.releases.retain(|known| known.release.digest != offered.release.digest);
-        self.state.releases.push(offered);
-        self.changed = true;
-        self.save()
-    }
-
-    /// Orders a fault. It stays until [`SimPool::clear_faults`], except one that counts how often it strikes.
-    ///
-    /// # Errors
-    /// [`DriverError`] if the fault names a host or guest that the pool does not have, or if the pool's state
-    /// cannot be written.
-    pub fn order_fault(&mut self, fault: Fault) -> Result<(), DriverError> {
-        let known = match &fault {
-            Fault::NoBoot { host }
-            | Fault::NeverReturns { host }
-            | Fault::DiskError { host, .. }
-            | Fault::NeverEnds { host, .. }
-            | Fault::Slow { host, .. } => self.state.hosts.contains_key(host),
-            Fault::MigrationFails { guest, .. } => self.state.guests.contains_key(guest),
-            Fault::CoordinatorLost { .. } => self.state.coordinator.is_some(),
-        };
-        if !known {
-            return Err(DriverError::Unreachable {
-                doing: format!("ordering the fault {fault}"),
-                reason: format!("pool {} has no such host, guest or role", self.state.pool),
-                remedy: "name a host (h01, h02, …) or a guest (g01, g02, …) of the pool".to_owned(),
-            });
+    /// An effect is not at work any more.
+    pub(super) fn drop_job(&mut self, key: &EffectKey) -> Option<Job> {
+        let job = self.state.jobs.remove(key)?;
+        if let Some((guest, _, to)) = job.effect.migration() {
+            self.moving.remove(guest);
+            if let Some(coming) = self.arriving.get_mut(to) {
+                coming.remove(guest);
+            }
+        } else if let Effect::RebootInto { host, .. } = &job.effect {
+            self.reboots.remove(host);
         }
-        self.state.faults.push(fault);
-        self.changed = true;
-        self.save()
+        Some(job)
     }
 
-    /// Ends all faults. A host that is down because of one stays down until [`SimPool::press_reset`].
-    ///
-    /// # Errors
-    /// [`DriverError`] if the pool's state cannot be written.
-    pub fn clear_faults(&mut self) -> Result<(), DriverError> {
-        self.state.faults.clear();
-        self.changed = true;
-        self.save()
-    }
-
-    /// The faults that are ordered.
-    pub fn faults(&self) -> &[Fault] {
-        &self.state.faults
+    /// Whether something would have happened by now if a controller had been there: a boot would have ended, orders
+    /// wait in the inbox.
+    pub fn is_behind(&self) -> bool {
+        let due = self.timers.first_key_value().is_some_and(|((due, _), _)| *due <= self.clock.now());
+        due || self.has_letters()
     }
 
     /// Guests whose host went down under them; empty if all is well.
@@ -206,24 +203,15 @@ impl SimPool {
         let mut prng = Prng::named(self.state.spec.seed, &format!("{name}/{}", self.state.seq));
         let jitter = u64::from(times.jitter_percent.min(90));
         let percent = 100 - jitter + prng.below(2 * jitter + 1);
-        let slow = self.state.faults.iter().find_map(|fault| match fault {
-            Fault::Slow { host: slow, factor } if Some(slow) == host => Some(u64::from(*factor)),
-            Fault::Slow { .. }
-            | Fault::NoBoot { .. }
-            | Fault::MigrationFails { .. }
-            | Fault::NeverReturns { .. }
-            | Fault::CoordinatorLost { .. }
-            | Fault::DiskError { .. }
-            | Fault::NeverEnds { .. } => None,
-        });
+        let slow = host.map_or(1, |host| self.state.faults.slow(host));
         let scale = u64::from(times.scale_percent);
-        Millis((base.0.saturating_mul(percent) / 100 * scale / 100).saturating_mul(slow.unwrap_or(1)))
+        Millis((base.0.saturating_mul(percent) / 100 * scale / 100).saturating_mul(slow))
     }
 
     /// Tells the controller what a host is like now.
     pub(super) fn tell_host(&mut self, id: &HostId) {
         if let Some(host) = self.state.hosts.get(id) {
-            self.ready.push(DriverEvent::Host(Box::new(host.view(id))));
+            self.ready.push(DriverEvent::Host(Box::new(self.state.host_view(id, host))));
             self.changed = true;
         }
     }
@@ -231,7 +219,7 @@ impl SimPool {
     /// Tells the controller what a guest is like now.
     pub(super) fn tell_guest(&mut self, id: &GuestId) {
         if let Some(guest) = self.state.guests.get(id) {
-            self.ready.push(DriverEvent::Guest(guest.view(id)));
+            self.ready.push(DriverEvent::Guest(self.state.guest_view(id, guest)));
             self.changed = true;
         }
     }
@@ -256,6 +244,9 @@ impl SimPool {
 
     /// Does everything that is due by now, in order.
     fn run_due(&mut self) {
+        if self.looks {
+            return;
+        }
         let now = self.clock.now();
         while let Some(entry) = self.timers.first_entry()
             && entry.key().0 <= now
@@ -265,6 +256,8 @@ impl SimPool {
                 Timer::Job(key) => self.end_job(&key, seq, at),
                 Timer::Host(host) => self.host_timer(&host, seq, at),
                 Timer::Report(key) => self.report(&key, at),
+                Timer::Restart(guest) => self.restart_timer(&guest, seq, at),
+                Timer::Idle(host) => self.idle_timer(&host, seq),
             }
         }
     }
@@ -272,21 +265,40 @@ impl SimPool {
     /// Why nothing can be ordered, if so. The world can still be read: it is as it was seen last, and the
     /// coordinator does not answer.
     pub(super) fn out_of_reach(&self) -> Option<String> {
-        let strikes = self.state.faults.iter().any(|fault| matches!(fault, Fault::CoordinatorLost { .. }));
+        let strikes = self.state.faults.coordinator_lost();
         let id = self.state.coordinator.as_ref().filter(|_| strikes)?;
         let host = self.state.hosts.get(id).filter(|host| !host.is_up())?;
         let why = match &host.power {
             Power::Dead { reason } => reason.as_str(),
-            Power::Up | Power::Settling { .. } | Power::Booting { .. } | Power::Stuck { .. } => {
-                "it is rebooting"
-            }
+            Power::Up
+            | Power::Settling { .. }
+            | Power::Booting { .. }
+            | Power::Stuck { .. }
+            | Power::Alone { .. } => "it is rebooting",
         };
         Some(format!("the coordinator {id} does not answer: {why}"))
     }
 
+    /// Something changed that is to be written.
+    pub(super) fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// Refuses what only a controller may do.
+    pub(super) fn only_looks(&self, doing: &str) -> Result<(), DriverError> {
+        if !self.looks {
+            return Ok(());
+        }
+        Err(DriverError::Unreachable {
+            doing: doing.to_owned(),
+            reason: "the simulated pool was opened only to look at it".to_owned(),
+            remedy: "open it as its controller".to_owned(),
+        })
+    }
+
     /// Writes the state to stable storage, if the pool has a folder and something changed.
     pub(super) fn save(&mut self) -> Result<(), DriverError> {
-        let Some(dir) = self.dir.as_ref().filter(|_| self.changed) else { return Ok(()) };
+        let Some(dir) = self.dir.as_ref().filter(|_| self.changed && !self.looks) else { return Ok(()) };
         self.state.now = self.clock.now();
         self.state.anchor = self.clock.anchor();
         self.state.write(dir)?;
@@ -295,8 +307,25 @@ impl SimPool {
     }
 }
 
+/// Takes an effect into the indexes by which it is found again.
+fn note_job(
+    arriving: &mut BTreeMap<HostId, BTreeSet<GuestId>>,
+    moving: &mut BTreeMap<GuestId, EffectKey>,
+    reboots: &mut BTreeMap<HostId, EffectKey>,
+    key: &EffectKey,
+    job: &Job,
+) {
+    if let Some((guest, _, to)) = job.effect.migration() {
+        moving.insert(guest.clone(), key.clone());
+        arriving.entry(to.clone()).or_default().insert(guest.clone());
+    } else if let Effect::RebootInto { host, .. } = &job.effect {
+        reboots.insert(host.clone(), key.clone());
+    }
+}
+
 impl Hypervisor for SimPool {
     fn observe(&mut self) -> Result<World, DriverError> {
+        self.take_inbox()?;
         self.run_due();
         // What is read here is newer than any event that waits; only outcomes are still to be told.
         self.ready.retain(|event| match event {
@@ -312,13 +341,31 @@ impl Hypervisor for SimPool {
         Ok(World::new(
             state.pool.clone(),
             state.coordinator.clone(),
-            state.hosts.iter().map(|(id, host)| host.view(id)).collect(),
-            state.guests.iter().map(|(id, guest)| guest.view(id)).collect(),
+            state.hosts.iter().map(|(id, host)| state.host_view(id, host)).collect(),
+            state.guests.iter().map(|(id, guest)| state.guest_view(id, guest)).collect(),
             state.features.keys().filter_map(|kind| state.feature(*kind)).collect(),
         )?)
     }
 
+    fn survey(&mut self, release: Option<&ReleaseRef>) -> Result<Survey, DriverError> {
+        let world = self.observe()?;
+        Ok(self.look_closely(world, release))
+    }
+
+    fn look_at(&mut self, hosts: &BTreeSet<HostId>) -> Result<Vec<HostLook>, DriverError> {
+        self.take_inbox()?;
+        self.run_due();
+        let state = &self.state;
+        let guests = |id: &HostId| {
+            let there = self.on_host.get(id).into_iter().flatten();
+            there.filter_map(|id| state.guests.get(id).map(|guest| state.guest_view(id, guest))).collect()
+        };
+        let looks = hosts.iter().filter_map(|id| state.hosts.get(id).map(|host| (id, host)));
+        Ok(looks.map(|(id, host)| HostLook { host: state.host_view(id, host), guests: guests(id) }).collect())
+    }
+
     fn start(&mut self, key: &EffectKey, effect: &Effect) -> Result<(), DriverError> {
+        self.only_looks(&format!("ordering to {effect}"))?;
         self.run_due();
         let now = self.clock.now();
         self.begin(key, effect, now);
@@ -327,6 +374,8 @@ impl Hypervisor for SimPool {
     }
 
     fn poll(&mut self, wait: Duration) -> Result<Vec<DriverEvent>, DriverError> {
+        self.only_looks("waiting for news")?;
+        self.take_inbox()?;
         self.run_due();
         if self.ready.is_empty() {
             self.clock.wait(self.timers.keys().next().map(|(due, _)| *due), wait);

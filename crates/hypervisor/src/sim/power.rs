@@ -3,15 +3,15 @@
 //! Promises: what boots is decided from the banks, one-shot boot first; a trial is blessed by the bank that runs
 //! and by nothing else; guests on a host that goes down are recorded as lost.
 
-use lifeboat_model::{Bank, BankState, Effect, EffectKey, HostId, Timestamp};
+use lifeboat_model::{Bank, BankState, HostId, Timestamp};
 
 use super::banks::Refusal;
+use super::condition::HostCondition;
 use super::create::boot_id;
 use super::effects::Begin;
-use super::fault::Fault;
 use super::kernel::Behaviour;
 use super::pool::{SimPool, Timer};
-use super::state::{LostGuest, Power};
+use super::state::{Host, LostGuest, Power};
 
 /// So many boots in a row without coming up are a loop.
 const LOOP: u32 = 10;
@@ -29,7 +29,10 @@ impl SimPool {
         match &host.power {
             Power::Up if host.boot_id != before => Ok(Begin::Already(self.told_boot(id))),
             Power::Up => {
-                if host.active == bank {
+                let unguarded = self.state.conditions.unguarded(id);
+                // The install said that it was done, so nobody expects the refusal that would come (I-24).
+                let unwritten = self.state.faults.nothing_installed(id) && !host.banks.is_bootable(bank);
+                if host.active == bank && !unguarded {
                     return Err(Refusal::firm(format!(
                         "bank {bank} of {id} runs already; there is nothing to try"
                     )));
@@ -37,29 +40,25 @@ impl SimPool {
                 self.change_host(id, |host| {
                     // The watchdog is armed before the one-shot boot is set: a hang must not outlast it.
                     host.watchdog = true;
-                    host.banks.activate(bank)
+                    match (unwritten, unguarded) {
+                        (true, _) => Ok(()),
+                        (false, true) => host.banks.activate_unguarded(bank),
+                        (false, false) => host.banks.activate(bank),
+                    }
                 })??;
                 self.power_cycle(id, now);
                 Ok(Begin::Waits)
             }
-            Power::Settling { .. } | Power::Booting { .. } | Power::Stuck { .. } | Power::Dead { .. } => {
-                Ok(Begin::Waits)
-            }
+            Power::Settling { .. }
+            | Power::Booting { .. }
+            | Power::Stuck { .. }
+            | Power::Dead { .. }
+            | Power::Alone { .. } => Ok(Begin::Waits),
         }
     }
 
-    /// Presses the reset button of a host, as a person would.
-    ///
-    /// # Errors
-    /// As [`crate::Hypervisor::start`].
-    pub fn press_reset(&mut self, id: &HostId) -> Result<(), crate::DriverError> {
-        let now = crate::Hypervisor::now(self);
-        self.power_cycle(id, now);
-        self.save()
-    }
-
     /// The host goes down and firmware begins.
-    fn power_cycle(&mut self, id: &HostId, now: Timestamp) {
+    pub(super) fn power_cycle(&mut self, id: &HostId, now: Timestamp) {
         self.break_moves(id);
         self.lose_guests(id, now);
         let time = self.duration(self.state.spec.times.boot, &format!("{id}/boot"), Some(id));
@@ -83,7 +82,15 @@ impl SimPool {
             self.state.lost.push(LostGuest { guest: guest_id.clone(), host: id.clone(), at: now });
             self.free(id, memory);
             self.tell_guest(&guest_id);
+            self.plan_restart(&guest_id, now);
         }
+    }
+
+    /// Somebody cuts a host's power.
+    pub(super) fn power_off(&mut self, id: &HostId, now: Timestamp) {
+        self.break_moves(id);
+        self.lose_guests(id, now);
+        self.die(id, "it is switched off".to_owned());
     }
 
     /// The power or the boot of a host goes on.
@@ -98,7 +105,8 @@ impl SimPool {
             | Power::Stuck { .. }
             | Power::Settling { .. }
             | Power::Up
-            | Power::Dead { .. } => {}
+            | Power::Dead { .. }
+            | Power::Alone { .. } => {}
         }
     }
 
@@ -106,8 +114,7 @@ impl SimPool {
         if let Some(reason) = self.never_returns(id) {
             return self.die(id, reason);
         }
-        let no_boot =
-            self.state.faults.iter().any(|fault| matches!(fault, Fault::NoBoot { host } if host == id));
+        let no_boot = self.state.faults.no_boot(id);
         let Some(host) = self.state.hosts.get_mut(id) else { return };
         let trial = host.banks.trial();
         host.cycles += 1;
@@ -147,7 +154,7 @@ impl SimPool {
                             return self.die(id, refusal.reason);
                         }
                     }
-                    self.come_up(id);
+                    self.come_up(id, now);
                 }
             }
         }
@@ -155,15 +162,7 @@ impl SimPool {
 
     fn never_returns(&self, id: &HostId) -> Option<String> {
         let coordinator = self.state.coordinator.as_ref() == Some(id);
-        let strikes = self.state.faults.iter().any(|fault| match fault {
-            Fault::NeverReturns { host } => host == id,
-            Fault::CoordinatorLost { forever } => *forever && coordinator,
-            Fault::NoBoot { .. }
-            | Fault::MigrationFails { .. }
-            | Fault::DiskError { .. }
-            | Fault::NeverEnds { .. }
-            | Fault::Slow { .. } => false,
-        });
+        let strikes = self.state.faults.never_returns(id, coordinator);
         strikes.then(|| "it did not come back from its reboot (a fault that was ordered)".to_owned())
     }
 
@@ -172,7 +171,7 @@ impl SimPool {
         let _ = self.change_host(id, |host| host.power = Power::Stuck { due, seq });
     }
 
-    fn die(&mut self, id: &HostId, reason: String) {
+    pub(super) fn die(&mut self, id: &HostId, reason: String) {
         let _ = self.change_host(id, |host| host.power = Power::Dead { reason });
     }
 
@@ -189,30 +188,58 @@ impl SimPool {
             Err(refusal) => Err(refusal),
         };
         match judged {
-            Ok(true) => self.come_up(id),
+            Ok(true) => self.come_up(id, now),
             Ok(false) => self.power_cycle(id, now),
             Err(refusal) => self.die(id, refusal.reason),
         }
     }
 
     /// The boot is judged: whoever waits for the reboot is told.
-    fn come_up(&mut self, id: &HostId) {
+    pub(super) fn come_up(&mut self, id: &HostId, now: Timestamp) {
+        let alone = self.left_behind(id);
+        let power = alone.clone().map_or(Power::Up, |reason| Power::Alone { reason });
+        // Whatever waited for a reboot has had it.
+        self.state.conditions.clear_host(id, |is| matches!(is, HostCondition::PendingReboot { .. }));
         let _ = self.change_host(id, |host| {
-            host.power = Power::Up;
+            host.power = power;
             host.watchdog = false;
             host.cycles = 0;
         });
-        let told = self.told_boot(id);
-        let waiting: Vec<EffectKey> = self
-            .state
-            .jobs
-            .iter()
-            .filter(|(_, job)| matches!(&job.effect, Effect::RebootInto { host, .. } if host == id))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in waiting {
-            self.cut_short(&key, Ok(told.clone()));
+        if alone.is_some() {
+            return;
         }
+        self.auto_start(id, now);
+        if let Some(key) = self.reboots.get(id).cloned() {
+            let told = self.told_boot(id);
+            self.cut_short(&key, Ok(told));
+        }
+        if self.state.spec.members_follow && self.state.coordinator.as_ref() == Some(id) {
+            self.call_members(now);
+        }
+    }
+
+    /// Members that waited for a coordinator as new as they are find their networks again.
+    fn call_members(&mut self, now: Timestamp) {
+        let alone =
+            |(id, host): (&HostId, &Host)| matches!(host.power, Power::Alone { .. }).then(|| id.clone());
+        let alone: Vec<HostId> = self.state.hosts.iter().filter_map(alone).collect();
+        for id in alone {
+            if self.left_behind(&id).is_none() {
+                self.come_up(&id, now);
+            }
+        }
+    }
+
+    /// Why a member that runs finds no network, if so: it runs a newer release than its coordinator (I-11).
+    fn left_behind(&self, id: &HostId) -> Option<String> {
+        let first = self.state.coordinator.as_ref().filter(|_| self.state.spec.members_follow)?;
+        let (member, coordinator) = (self.state.hosts.get(id)?, self.state.hosts.get(first)?);
+        (id != first && member.running.serial > coordinator.running.serial).then(|| {
+            format!(
+                "it runs {} and finds no network: its coordinator {first} runs {}",
+                member.running.version, coordinator.running.version
+            )
+        })
     }
 
     /// What a boot came to, in words.

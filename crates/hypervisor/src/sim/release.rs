@@ -10,6 +10,8 @@ use super::prng::Prng;
 
 /// Product line of simulated releases.
 pub const SIM_LINE: &str = "sim-host";
+/// Kind of machine that simulated hosts are, as `uname -m` says it.
+pub(super) const SIM_ARCH: &str = "x86_64";
 /// Bytes of the root image of a simulated release.
 pub const SIM_ROOT_BYTES: usize = 256 * 1024;
 
@@ -47,7 +49,7 @@ pub fn build_sim_bundle(
         serial,
         created,
         expires: None,
-        arch: "x86_64".to_owned(),
+        arch: SIM_ARCH.to_owned(),
         cmdline: "console=ttyS0".to_owned(),
     };
     let mut builder = BundleBuilder::new(draft, Cursor::new(Vec::new()))?;

@@ -6,6 +6,7 @@ use lifeboat_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::condition::Condition;
 use super::prng::Prng;
 use crate::DriverError;
 
@@ -23,6 +24,15 @@ pub struct SimTimes {
     /// Shutting a guest down or starting it.
     #[serde(default = "guest_time")]
     pub guest: Millis,
+    /// A remedy of a check.
+    #[serde(default = "mend_time")]
+    pub mend: Millis,
+    /// From a guest's loss until HA starts it elsewhere.
+    #[serde(default = "long_look")]
+    pub ha: Millis,
+    /// From a host's last guest until power management switches it off.
+    #[serde(default = "long_look")]
+    pub idle: Millis,
     /// Bringing a release to a host.
     pub stage: Millis,
     /// Writing and verifying a bank.
@@ -49,6 +59,14 @@ fn guest_time() -> Millis {
     Millis::from_secs(20)
 }
 
+fn mend_time() -> Millis {
+    Millis::from_secs(10)
+}
+
+fn long_look() -> Millis {
+    Millis::from_secs(60)
+}
+
 impl Default for SimTimes {
     fn default() -> Self {
         Self {
@@ -57,6 +75,9 @@ impl Default for SimTimes {
             maintenance: Millis::from_secs(4),
             feature: Millis::from_secs(3),
             guest: guest_time(),
+            mend: mend_time(),
+            ha: long_look(),
+            idle: long_look(),
             stage: Millis::from_secs(20),
             install: Millis::from_secs(60),
             boot: Millis::from_secs(150),
@@ -128,6 +149,12 @@ pub struct SimSpec {
     pub start: Timestamp,
     /// How many progress reports a long effect gives.
     pub progress_steps: u32,
+    /// A member that runs a newer release than its coordinator finds no network and does not answer (I-11).
+    #[serde(default)]
+    pub members_follow: bool,
+    /// What hosts and guests are like when the pool is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
 }
 
 impl Default for SimSpec {
@@ -150,6 +177,8 @@ impl Default for SimSpec {
             // 2026-01-01T00:00:00Z
             start: Timestamp(1_767_225_600_000),
             progress_steps: 10,
+            members_follow: false,
+            conditions: Vec::new(),
         }
     }
 }
@@ -161,6 +190,8 @@ fn demo_name() -> PoolName {
 
 /// Memory of guests in MiB, the frequent sizes more than once.
 const GUEST_SIZES: [u64; 10] = [1024, 2048, 2048, 4096, 4096, 4096, 8192, 8192, 16384, 32768];
+/// Their mean.
+const MEAN_SIZE: u64 = 8294;
 /// The smallest guest that is made.
 const SMALLEST: u64 = 256;
 
@@ -202,15 +233,14 @@ impl SimSpec {
                 wrong(format!("the coordinator is host {index} of {}", self.hosts), "take a position below")
             })?),
         };
-        let mut prng = Prng::named(self.seed, "guests");
-        let mut free = vec![self.host_memory.0 * u64::from(self.fill_percent.min(100)) / 100; hosts.len()];
-        let width = digits(self.guests);
-        let mut guests = Vec::new();
-        for index in 0..self.guests {
-            let (host, memory) = self.place(&mut prng, &mut free).ok_or_else(|| {
-                let full = format!("guest {} of {} does not fit on any host", index + 1, self.guests);
+        let places =
+            self.places(hosts.len(), false).or_else(|_| self.places(hosts.len(), true)).map_err(|index| {
+                let full = format!("guest {index} of {} does not fit on any host", self.guests);
                 wrong(full, "take more memory per host, more hosts or fewer guests")
             })?;
+        let width = digits(self.guests);
+        let mut guests = Vec::with_capacity(places.len());
+        for (index, (host, memory)) in places.into_iter().enumerate() {
             guests.push(GuestView {
                 id: GuestId::new(format!("g{:0width$}", index + 1)).map_err(name)?,
                 host: hosts.get(host).map(|host| host.id.clone()).ok_or_else(|| wrong(String::new(), ""))?,
@@ -224,15 +254,36 @@ impl SimSpec {
         Ok(World::new(self.pool.clone(), coordinator, hosts, guests, self.features.clone())?)
     }
 
+    /// A host and a size for every guest, or the number of the first guest that fits nowhere. `dense`: sizes are drawn
+    /// in proportion to the room that is left, so that many guests fit.
+    fn places(&self, hosts: usize, dense: bool) -> Result<Vec<(usize, Mib)>, u32> {
+        let mut prng = Prng::named(self.seed, "guests");
+        let room = self.host_memory.0 * u64::from(self.fill_percent.min(100)) / 100;
+        let mut free = vec![room; hosts];
+        let mut left = room.saturating_mul(hosts as u64);
+        let mut places = Vec::new();
+        for index in 0..self.guests {
+            let fair = dense.then(|| left / u64::from(self.guests - index) * 9 / 10);
+            let (host, memory) = self.place(&mut prng, &mut free, fair).ok_or(index + 1)?;
+            left = left.saturating_sub(memory.0);
+            places.push((host, memory));
+        }
+        Ok(places)
+    }
+
     /// A host with room and a size that fits there: the better of two random hosts, the size halved until it fits.
     #[expect(clippy::cast_possible_truncation, reason = "indexes below the length of a vector")]
-    fn place(&self, prng: &mut Prng, free: &mut [u64]) -> Option<(usize, Mib)> {
+    fn place(&self, prng: &mut Prng, free: &mut [u64], share: Option<u64>) -> Option<(usize, Mib)> {
         let count = free.len() as u64;
         // Guests leave room for those that come after them: no guest takes more than twice its fair share.
         let fair = self.host_memory.0 * u64::from(self.fill_percent.min(100)) / 100 * count
             / u64::from(self.guests.max(1));
-        let mut size = GUEST_SIZES[prng.below(GUEST_SIZES.len() as u64) as usize].min(fair.max(SMALLEST) * 2);
-        size = size / SMALLEST * SMALLEST;
+        let drawn = GUEST_SIZES[prng.below(GUEST_SIZES.len() as u64) as usize];
+        let mut size = match share {
+            None => drawn.min(fair.max(SMALLEST) * 2),
+            Some(share) => drawn.saturating_mul(share) / MEAN_SIZE,
+        };
+        size = (size / SMALLEST * SMALLEST).max(SMALLEST);
         let picks = [prng.below(count) as usize, prng.below(count) as usize];
         let mut host = picks.into_iter().max_by_key(|&host| free.get(host).copied())?;
         if free.get(host).copied()? < size {

@@ -1,6 +1,6 @@
 //! The state of a simulated pool, and its file `sim.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::banks::HostBanks;
 use super::clock::Anchor;
-use super::fault::Fault;
+use super::condition::Condition;
+use super::conditions::Conditions;
+use super::faults::Faults;
 use super::kernel::SimKernel;
 use super::spec::SimSpec;
 use crate::DriverError;
@@ -38,7 +40,18 @@ pub(super) struct SimState {
     pub(super) releases: Vec<Offered>,
     /// Public keys of those who may sign releases, one in a line.
     pub(super) trusted_keys: String,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Faults,
+    #[serde(default)]
+    pub(super) conditions: Conditions,
+    /// Copies of what remedies removed, to be put back.
+    #[serde(default)]
+    pub(super) kept: Vec<Condition>,
+    /// Guests that HA starts elsewhere: when, and the number in the queue.
+    #[serde(default)]
+    pub(super) restarts: BTreeMap<GuestId, (Timestamp, u64)>,
+    /// Orders from the inbox that were carried out and may still lie there.
+    #[serde(default)]
+    pub(super) taken: BTreeSet<String>,
     pub(super) jobs: BTreeMap<EffectKey, Job>,
     pub(super) seq: u64,
     pub(super) lost: Vec<LostGuest>,
@@ -52,6 +65,19 @@ pub(super) struct Offered {
     pub(super) kernel: Option<SimKernel>,
     /// Its bundle, relative to the pool's folder.
     pub(super) bundle: Option<String>,
+    /// Bytes that it takes until it is installed; 0 if its bytes do not exist.
+    #[serde(default)]
+    pub(super) staged_bytes: u64,
+    /// Bytes that it takes in a bank; 0 if its bytes do not exist.
+    #[serde(default)]
+    pub(super) bank_bytes: u64,
+}
+
+impl Offered {
+    /// A release of a pool without disks.
+    pub(super) fn of_values(release: ReleaseRef, kernel: SimKernel) -> Self {
+        Self { release, kernel: Some(kernel), bundle: None, staged_bytes: 0, bank_bytes: 0 }
+    }
 }
 
 /// An effect at work.
@@ -83,6 +109,8 @@ pub(super) enum Power {
     Stuck { due: Timestamp, seq: u64 },
     /// It does not come back without a hand.
     Dead { reason: String },
+    /// It runs, but found no network, since its coordinator runs something older (I-11).
+    Alone { reason: String },
 }
 
 /// One host.
@@ -103,6 +131,9 @@ pub(super) struct Host {
     pub(super) staged: Option<Sha256Hex>,
     /// The version that saved the host's state last.
     pub(super) saved_by: Option<ReleaseVersion>,
+    /// When power management looks whether it is still idle, and the number in the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) idle: Option<(Timestamp, u64)>,
     pub(super) banks: HostBanks,
 }
 
@@ -113,7 +144,7 @@ impl Host {
     }
 
     /// The host as a controller sees it.
-    pub(super) fn view(&self, id: &HostId) -> HostView {
+    fn view(&self, id: &HostId, offers: BTreeSet<String>) -> HostView {
         let up = self.is_up();
         let (banks, failed_releases) = self.banks.views();
         HostView {
@@ -128,7 +159,7 @@ impl Host {
             version: up.then(|| self.running.version.clone()),
             maintenance: self.maintenance,
             failed_releases,
-            offers: std::collections::BTreeSet::new(),
+            offers,
         }
     }
 }
@@ -142,21 +173,6 @@ pub(super) struct Guest {
     pub(super) movable: Movable,
     pub(super) keep_apart: Option<String>,
     pub(super) life: GuestLife,
-}
-
-impl Guest {
-    /// The guest as a controller sees it.
-    pub(super) fn view(&self, id: &GuestId) -> GuestView {
-        GuestView {
-            id: id.clone(),
-            host: self.host.clone(),
-            memory: self.memory,
-            running: self.running,
-            movable: self.movable.clone(),
-            keep_apart: self.keep_apart.clone(),
-            needs: std::collections::BTreeSet::new(),
-        }
-    }
 }
 
 /// What a guest went through: the proof that a roll was harmless.
@@ -190,6 +206,42 @@ impl SimState {
     /// A feature as a controller sees it.
     pub(super) fn feature(&self, kind: FeatureKind) -> Option<FeatureView> {
         self.features.get(&kind).map(|value| FeatureView { kind, value: value.clone() })
+    }
+
+    /// A host as a controller sees it.
+    pub(super) fn host_view(&self, id: &HostId, host: &Host) -> HostView {
+        host.view(id, self.offers(id, host))
+    }
+
+    /// What a host offers to guests now.
+    pub(super) fn offers(&self, id: &HostId, host: &Host) -> BTreeSet<String> {
+        self.conditions.offers(id, self.is_newer(host.running.serial))
+    }
+
+    /// Whether a release is newer than the pool's first.
+    pub(super) fn is_newer(&self, serial: u64) -> bool {
+        self.releases.iter().any(|offered| offered.release.serial < serial)
+    }
+
+    /// A guest as a controller sees it.
+    pub(super) fn guest_view(&self, id: &GuestId, guest: &Guest) -> GuestView {
+        GuestView {
+            id: id.clone(),
+            host: guest.host.clone(),
+            memory: guest.memory,
+            running: guest.running,
+            movable: self.movable(id, guest),
+            keep_apart: guest.keep_apart.clone(),
+            needs: self.conditions.needs(id),
+        }
+    }
+
+    /// Whether a guest can be moved while it runs.
+    pub(super) fn movable(&self, id: &GuestId, guest: &Guest) -> Movable {
+        match &guest.movable {
+            Movable::Yes => self.conditions.movable(id),
+            Movable::No { reason } => Movable::No { reason: reason.clone() },
+        }
     }
 
     /// A release that is offered.

@@ -82,10 +82,12 @@ impl ValueBanks {
 
     pub(super) fn install(&mut self, order: &InstallOrder<'_>) -> Result<(), Refusal> {
         let release = &order.release.release;
-        if order.bank == order.active {
-            return Err(Refusal::firm(format!("bank {} runs; it is never written", order.bank)));
+        if !order.unguarded {
+            if order.bank == order.active {
+                return Err(Refusal::firm(format!("bank {} runs; it is never written", order.bank)));
+            }
+            self.check(release, order.active, order.retry)?;
         }
-        self.check(release, order.active, order.retry)?;
         let kernel = order.release.kernel.clone().unwrap_or_default();
         let updated = self.bank(order.active).updated.max(self.bank(order.bank).updated) + 1;
         let bank = self.bank_mut(order.bank);
@@ -115,6 +117,26 @@ impl ValueBanks {
         }
         self.next = Some(bank);
         Ok(())
+    }
+
+    /// The next boot is of this bank, whatever it and the other one hold.
+    pub(super) fn activate_unguarded(&mut self, bank: Bank) {
+        if self.bank(bank).release.is_some() {
+            self.bank_mut(bank).state = BankState::Trying;
+            self.next = Some(bank);
+        }
+    }
+
+    /// Lowest serial that may be installed.
+    pub(super) fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Writes the running release into the other bank too.
+    pub(super) fn rebuild(&mut self, bank: Bank) {
+        let updated = self.bank(bank).updated.max(self.bank(bank.other()).updated) + 1;
+        let copy = self.bank(bank.other()).clone();
+        *self.bank_mut(bank) = ValueBank { state: BankState::Upgraded, updated, note: None, ..copy };
     }
 
     pub(super) fn boot(&mut self, number: u32) -> Result<Booted, Refusal> {

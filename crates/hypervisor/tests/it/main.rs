@@ -2,8 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod lab;
+mod sim_conditions;
 mod sim_disk;
 mod sim_faults;
+mod sim_guests;
+mod sim_incidents;
 mod sim_kill;
+mod sim_orders;
 mod sim_support;
 mod sim_turn;

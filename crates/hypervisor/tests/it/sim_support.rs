@@ -88,6 +88,7 @@ impl Controller {
         match self.run(effect) {
             Outcome::Done { detail } => detail.unwrap_or_default(),
             Outcome::Failed { reason, .. } => panic!("{effect} failed: {reason}"),
+            Outcome::NothingToDo { detail } => panic!("{effect} is no hook: {detail:?}"),
         }
     }
 
@@ -96,6 +97,7 @@ impl Controller {
         match self.run(effect) {
             Outcome::Done { detail } => panic!("{effect} was done: {detail:?}"),
             Outcome::Failed { reason, retriable } => (reason, retriable),
+            Outcome::NothingToDo { detail } => panic!("{effect} is no hook: {detail:?}"),
         }
     }
 

@@ -150,9 +150,9 @@ fn features_are_suspended_and_restored_to_their_value() {
 
 #[test]
 fn ten_thousand_hosts_are_made_and_seen() {
-    let spec = SimSpec::in_memory(10_000, 40_000);
+    let spec = SimSpec::in_memory(10_000, 400_000);
     let mut pool = SimPool::in_memory(&spec, release(1), ClockMode::Virtual).unwrap();
     let world: World = pool.observe().unwrap();
-    assert_eq!((world.hosts().len(), world.guests().len()), (10_000, 40_000));
+    assert_eq!((world.hosts().len(), world.guests().len()), (10_000, 400_000));
     assert!(world.hosts().all(|host| world.load_of(&host.id) <= host.memory));
 }

@@ -3,3 +3,4 @@
 #![expect(clippy::disallowed_methods, reason = "golden files are files")]
 
 mod golden;
+mod golden_v2;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use lifeboat_model::{Finding, HostId, Plan, Severity, World};
+use lifeboat_model::{Finding, HostId, Plan, PlanStep, Severity, World};
 
 use super::replay::Replay;
 use super::{codes, finding};
@@ -58,7 +58,11 @@ fn no_failover(world: &World, plan: &Plan) -> Vec<(u32, u32)> {
     let mut bad = BTreeSet::new();
     for wave in plan.steps.chunk_by(|a, b| a.wave == b.wave) {
         let down: BTreeSet<&HostId> = wave.iter().map(|step| &step.host).collect();
-        let out: u64 = down.iter().filter_map(|id| world.host(id)).map(|host| host.memory.0).sum();
+        let kept =
+            |step: &PlanStep| step.stops.iter().fold(0, |sum: u64, stop| sum.saturating_add(stop.memory.0));
+        let out =
+            wave.iter().filter_map(|step| Some(world.host(&step.host)?.memory.0.saturating_sub(kept(step))));
+        let out: u64 = out.sum();
         let lost = by_size.iter().find(|host| !down.contains(&host.id)).map_or(0, |host| host.memory.0);
         if capacity.saturating_sub(out).saturating_sub(lost) < load {
             bad.extend(wave.first().map(|step| step.wave));

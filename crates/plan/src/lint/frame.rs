@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lifeboat_model::{FeatureView, Finding, HostId, Order, PLAN_SCHEMA, Plan, PlanStep, Severity, World};
+use lifeboat_model::{FeatureView, Finding, HostId, PLAN_SCHEMA, Plan, PlanStep, Severity, World};
 
 use super::{blocker, codes, finding};
 
@@ -27,7 +27,6 @@ pub(super) fn check(world: &World, plan: &Plan) -> Vec<Finding> {
         ));
     }
     check_hosts(world, plan, &mut findings);
-    check_order(world, plan, &mut findings);
     check_waves(world, plan, &mut findings);
     check_suspends(world, plan, &mut findings);
     findings
@@ -37,7 +36,7 @@ fn check_hosts(world: &World, plan: &Plan, findings: &mut Vec<Finding>) {
     let mut named: BTreeSet<&HostId> = BTreeSet::new();
     let steps = plan.steps.iter().map(|step| &step.host);
     let blocked = plan.blocked.iter().map(|blocked| &blocked.host);
-    for host in steps.chain(&plan.unchanged).chain(blocked) {
+    for host in steps.chain(&plan.unchanged).chain(&plan.excluded).chain(blocked) {
         if world.host(host).is_none() {
             findings.push(blocker(codes::UNKNOWN_HOST, host.as_str(), "it is not in the pool".to_owned()));
         }
@@ -47,7 +46,7 @@ fn check_hosts(world: &World, plan: &Plan, findings: &mut Vec<Finding>) {
     }
     for host in world.hosts() {
         if !named.contains(&host.id) {
-            let evidence = "it has no turn and no reason for that: left out on request".to_owned();
+            let evidence = "it has no turn, and no list says why".to_owned();
             findings.push(finding(codes::HOST_NOT_IN_PLAN, Severity::Note, host.id.as_str(), evidence));
         }
     }
@@ -70,20 +69,9 @@ fn check_hosts(world: &World, plan: &Plan, findings: &mut Vec<Finding>) {
         let evidence = format!("it is said to run {}, and does not", plan.target);
         findings.push(blocker(codes::NOT_UNCHANGED, host.as_str(), evidence));
     }
-}
-
-fn check_order(world: &World, plan: &Plan, findings: &mut Vec<Finding>) {
-    let (Order::CoordinatorFirst, Some(coordinator)) = (plan.policy.order, world.coordinator()) else {
-        return;
-    };
-    let Some(first) = plan.steps.first() else { return };
-    let current = world.host(coordinator).is_some_and(|host| host.running == Some(plan.target.digest));
-    if !current && first.host != *coordinator {
-        let evidence = format!(
-            "the first host is {}, and the coordinator {coordinator} runs an older release",
-            first.host
-        );
-        findings.push(blocker(codes::COORDINATOR_FIRST, coordinator.as_str(), evidence));
+    for host in plan.excluded.iter().filter(|host| runs_target(host)) {
+        let evidence = format!("it is said to be left out on another release, and runs {}", plan.target);
+        findings.push(blocker(codes::NOT_EXCLUDED, host.as_str(), evidence));
     }
 }
 
@@ -123,18 +111,24 @@ fn check_domains(world: &World, plan: &Plan, wave: &[PlanStep], subject: &str, f
     }
 }
 
-/// The roll may have any `peak` hosts down at once, whatever their waves: the largest must leave the reserve.
+/// The roll may have any `peak` hosts down at once, whatever their waves: the largest must leave the reserve. A guest
+/// that is down with its host needs no room meanwhile.
 fn check_reserve(world: &World, plan: &Plan, findings: &mut Vec<Finding>) {
     let serving = || world.hosts().filter(|host| host.reachable && !host.maintenance);
     let largest = serving().map(|host| host.memory.0).max().unwrap_or(0);
-    let reserve = u64::from(plan.policy.reserve_hosts).saturating_mul(largest);
+    let capacity: u64 = serving().map(|host| host.memory.0).sum();
+    let share = u128::from(capacity) * u128::from(plan.policy.reserve_percent) / 100;
+    let hosts = u64::from(plan.policy.reserve_hosts).saturating_mul(largest);
+    let reserve = hosts.max(u64::try_from(share).unwrap_or(u64::MAX));
     if reserve == 0 || plan.steps.is_empty() {
         return;
     }
-    let capacity: u64 = serving().map(|host| host.memory.0).sum();
     let load: u64 = serving().map(|host| world.load_of(&host.id).0).sum();
-    let mut sizes: Vec<u64> =
-        plan.steps.iter().filter_map(|step| world.host(&step.host)).map(|host| host.memory.0).collect();
+    let size = |step: &PlanStep| {
+        let kept = step.stops.iter().fold(0, |kept: u64, stop| kept.saturating_add(stop.memory.0));
+        Some(world.host(&step.host)?.memory.0.saturating_sub(kept))
+    };
+    let mut sizes: Vec<u64> = plan.steps.iter().filter_map(size).collect();
     sizes.sort_unstable();
     let peak = plan.steps.chunk_by(|a, b| a.wave == b.wave).map(<[_]>::len).max().unwrap_or(0);
     let down: u64 = sizes.iter().rev().take(peak).sum();

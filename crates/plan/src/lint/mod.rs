@@ -7,6 +7,8 @@
 pub mod codes;
 mod figure;
 mod frame;
+mod order;
+mod placement;
 mod replay;
 
 use lifeboat_model::{Finding, Plan, Severity, World};
@@ -17,6 +19,7 @@ use lifeboat_model::{Finding, Plan, Severity, World};
 #[must_use]
 pub fn lint(world: &World, plan: &Plan) -> Vec<Finding> {
     let mut findings = frame::check(world, plan);
+    order::check(world, plan, &mut findings);
     let replay = replay::run(world, plan, &mut findings);
     figure::check(world, plan, &replay, &mut findings);
     findings

@@ -6,9 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lifeboat_model::{Finding, GuestId, GuestView, HostId, HostView, Movable, Move, Plan, PlanStep, World};
+use lifeboat_model::{
+    Finding, GuestId, GuestStop, GuestStrategy, GuestView, HostId, HostView, Movable, Move, Plan, PlanStep,
+    World,
+};
 
-use super::{blocker, codes};
+use super::{blocker, codes, placement};
 
 /// What the replay counted.
 #[derive(Debug, Default)]
@@ -18,15 +21,16 @@ pub(super) struct Replay {
     pub(super) most_moves: u32,
 }
 
-struct State<'w> {
-    world: &'w World,
-    plan: &'w Plan,
-    at: BTreeMap<&'w GuestId, &'w HostId>,
+/// The pool at one point of the plan.
+pub(super) struct State<'w> {
+    pub(super) world: &'w World,
+    pub(super) plan: &'w Plan,
+    pub(super) at: BTreeMap<&'w GuestId, &'w HostId>,
     on: BTreeMap<&'w HostId, BTreeSet<&'w GuestId>>,
-    load: BTreeMap<&'w HostId, u64>,
-    moves_of: BTreeMap<&'w GuestId, u32>,
+    pub(super) load: BTreeMap<&'w HostId, u64>,
+    pub(super) moves_of: BTreeMap<&'w GuestId, u32>,
     /// Hosts that run the release at this point.
-    upgraded: BTreeSet<&'w HostId>,
+    pub(super) upgraded: BTreeSet<&'w HostId>,
     /// Hosts of the wave that is replayed.
     wave: BTreeSet<&'w HostId>,
     /// Hosts that took a guest in this wave.
@@ -63,6 +67,8 @@ pub(super) fn run(world: &World, plan: &Plan, findings: &mut Vec<Finding>) -> Re
         state.upgraded.extend(wave.iter().map(|step| &step.host));
     }
     state.check_counts(findings);
+    state.wave.clear();
+    placement::run(&mut state, &mut counts, findings);
     counts.most_moves = state.moves_of.values().copied().max().unwrap_or(0);
     counts
 }
@@ -78,7 +84,12 @@ impl<'w> State<'w> {
             counts.moved = counts.moved.saturating_add(each.memory.0);
             self.one_move(step, each, findings);
         }
-        let left: Vec<&str> = self.on.get(&step.host).into_iter().flatten().map(|id| id.as_str()).collect();
+        for stop in &step.stops {
+            self.one_stop(step, stop, findings);
+        }
+        let stopped: BTreeSet<&GuestId> = step.stops.iter().map(|stop| &stop.guest).collect();
+        let left = self.on.get(&step.host).into_iter().flatten().filter(|guest| !stopped.contains(**guest));
+        let left: Vec<&str> = left.map(|id| id.as_str()).collect();
         if !left.is_empty() {
             let evidence =
                 format!("{} guests still run on it when it is upgraded: {}", left.len(), left.join(", "));
@@ -86,17 +97,62 @@ impl<'w> State<'w> {
         }
     }
 
+    /// A guest that is down while its host is upgraded. It stays in the load of its host, where it starts again.
+    fn one_stop(&self, step: &PlanStep, stop: &GuestStop, findings: &mut Vec<Finding>) {
+        let subject = stop.guest.as_str();
+        let Some(guest) = self.world.guest(&stop.guest).filter(|guest| guest.running) else {
+            let evidence = "no guest of this name runs in the pool".to_owned();
+            findings.push(blocker(codes::UNKNOWN_GUEST, subject, evidence));
+            return;
+        };
+        if step.moves.iter().any(|each| each.guest == stop.guest) {
+            let evidence = format!("the turn of {} moves it away and stops it", step.host);
+            findings.push(blocker(codes::MOVED_AND_STOPPED, subject, evidence));
+        } else if self.at.get(&stop.guest) != Some(&&step.host)
+            || stop.memory != guest.memory
+            || step.stops.iter().filter(|other| other.guest == stop.guest).count() > 1
+        {
+            let at = self.at.get(&stop.guest).map_or("nowhere", |host| host.as_str());
+            let evidence = format!(
+                "it ({}) is to be down once while {} is upgraded; it is on {at} and takes {}",
+                stop.memory, step.host, guest.memory
+            );
+            findings.push(blocker(codes::STOP_FROM, subject, evidence));
+        }
+        let strategy = self.plan.policy.strategy_of(&guest.id, guest.movable == Movable::Yes);
+        let asked = match strategy {
+            GuestStrategy::StopStart => !stop.by_owner,
+            GuestStrategy::Leave => stop.by_owner,
+            GuestStrategy::Migrate | GuestStrategy::Forbid => false,
+        };
+        if !asked {
+            let who = if stop.by_owner { "its owner" } else { "the roll" };
+            let evidence = format!("{who} is to shut it down, and the policy says {strategy}");
+            findings.push(blocker(codes::STOP_WITHOUT_RULE, subject, evidence));
+        }
+    }
+
+    /// A move in the turn of a host.
     fn one_move(&mut self, step: &'w PlanStep, each: &'w Move, findings: &mut Vec<Finding>) {
+        if each.from != step.host {
+            let evidence = format!("the turn of {} moves it from {}", step.host, each.from);
+            findings.push(blocker(codes::MOVE_FROM, each.guest.as_str(), evidence));
+        }
+        self.go(each, findings);
+    }
+
+    /// One move, wherever it stands in the plan.
+    pub(super) fn go(&mut self, each: &'w Move, findings: &mut Vec<Finding>) {
         let subject = each.guest.as_str();
         let (Some(guest), Some(&at)) = (self.world.guest(&each.guest), self.at.get(&each.guest)) else {
             let evidence = "no guest of this name runs in the pool".to_owned();
             findings.push(blocker(codes::UNKNOWN_GUEST, subject, evidence));
             return;
         };
-        if each.from != step.host || *at != each.from || each.memory != guest.memory {
+        if *at != each.from || each.memory != guest.memory {
             let evidence = format!(
-                "the turn of {} moves it ({}) from {}; it is on {at} and takes {}",
-                step.host, each.memory, each.from, guest.memory
+                "it ({}) is to go from {}; it is on {at} and takes {}",
+                each.memory, each.from, guest.memory
             );
             findings.push(blocker(codes::MOVE_FROM, subject, evidence));
         }
@@ -105,6 +161,11 @@ impl<'w> State<'w> {
             Movable::No { reason } => {
                 findings.push(blocker(codes::NOT_MOVABLE, subject, format!("it cannot be moved: {reason}")));
             }
+        }
+        let strategy = self.plan.policy.strategy_of(&guest.id, guest.movable == Movable::Yes);
+        if strategy != GuestStrategy::Migrate {
+            let evidence = format!("it goes to {}, and the policy says {strategy}", each.to);
+            findings.push(blocker(codes::MOVE_AGAINST_RULE, subject, evidence));
         }
         let Some(to) = self.world.host(&each.to) else {
             findings.push(blocker(
@@ -152,6 +213,12 @@ impl<'w> State<'w> {
         if self.upgraded.contains(at) && !self.upgraded.contains(&to.id) {
             let evidence = format!("it goes from {at}, which runs the release, to {}, which does not", to.id);
             findings.push(blocker(codes::BACKWARD, subject, evidence));
+        }
+        let lacking: Vec<&str> =
+            guest.needs.iter().filter(|need| !to.offers.contains(*need)).map(String::as_str).collect();
+        if !lacking.is_empty() {
+            let evidence = format!("it goes to {}, which does not offer {}", to.id, lacking.join(", "));
+            findings.push(blocker(codes::LACKS, subject, evidence));
         }
         let Some(group) = guest.keep_apart.as_deref() else { return };
         let others = self.on.get(&to.id).into_iter().flatten().filter(|other| ***other != guest.id);

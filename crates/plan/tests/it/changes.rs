@@ -36,6 +36,8 @@ fn another_policy_is_a_difference_of_the_frame() {
     let serial = planned(&world, &at_once(1), &Options::default());
     let parallel = planned(&world, &at_once(3), &Options::default());
     let changes = diff(&serial, &parallel);
-    assert!(changes.frame.iter().any(|change| change.name == "policy"));
+    let [change] = changes.policy.as_slice() else { unreachable!("{:?}", changes.policy) };
+    assert_eq!((change.name, change.old.as_str(), change.new.as_str()), ("max-in-flight", "1", "3"));
+    assert!(changes.to_string().contains("~ policy max-in-flight: 1 -> 3\n"), "{changes}");
     assert!(!changes.rewaved.is_empty());
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lifeboat_model::{GuestId, HostId, Plan, World};
+use lifeboat_model::{GuestId, HostId, Movable, Move, Order, Plan, World};
 use lifeboat_plan::Options;
 
 use crate::pools::{Pool, at_once, planned, random_pool};
@@ -35,6 +35,7 @@ pub(crate) fn plan_is_safe_in_any_order(world: &World, plan: &Plan, runs: u64) -
     (0..runs).all(|seed| {
         let mut roll = Roll::new(world, plan, seed);
         while roll.tick() {}
+        roll.place();
         roll.turns.iter().all(|turn| *turn == Turn::Committed)
     })
 }
@@ -66,7 +67,12 @@ impl<'p> Roll<'p> {
                 Turn::Draining(done + 1)
             }
             Turn::Draining(_) => {
-                assert_eq!(self.load[&self.plan.steps[step].host], 0, "an empty host is upgraded");
+                let step = &self.plan.steps[step];
+                let down: u64 = step.stops.iter().map(|stop| stop.memory.0).sum();
+                assert_eq!(self.load[&step.host], down, "a host without a running guest is upgraded");
+                for stop in &step.stops {
+                    assert_eq!(self.at[&stop.guest], &step.host, "a guest that is stopped stays on its host");
+                }
                 Turn::Upgrading
             }
             Turn::Upgrading | Turn::Committed => Turn::Committed,
@@ -80,6 +86,13 @@ impl<'p> Roll<'p> {
             Turn::Draining(_) | Turn::Upgrading => true,
             Turn::Committed => false,
         }
+    }
+
+    /// Whether the policy puts the host of a step last.
+    fn goes_last(&self, step: usize) -> bool {
+        let (policy, host) = (&self.plan.policy, &self.plan.steps[step].host);
+        policy.last.contains(host)
+            || (policy.order == Order::CoordinatorLast && self.world.coordinator() == Some(host))
     }
 
     fn in_flight(&self) -> impl Iterator<Item = usize> {
@@ -100,7 +113,9 @@ impl<'p> Roll<'p> {
             self.plan.steps[other].moves.iter().any(|each| each.to == self.plan.steps[step].host)
         });
         let sources_ready = sources.into_iter().all(drained);
+        let before = !self.goes_last(step) || (0..step).all(|other| self.turns[other] == Turn::Committed);
         first
+            && before
             && targets_ready
             && sources_ready
             && self.in_flight().count() < limit
@@ -116,7 +131,24 @@ impl<'p> Roll<'p> {
                 || (other > step && self.turns[other] == Turn::Pending)
         });
         assert!(serves && to.reachable && !to.maintenance, "{} serves when {} arrives", each.to, each.guest);
-        let group = self.world.guest(&each.guest).unwrap().keep_apart.as_ref();
+        self.arrive(each);
+    }
+
+    /// The moves after the last host, in their order.
+    fn place(&mut self) {
+        for each in &self.plan.placement {
+            assert_eq!(self.at[&each.guest], &each.from, "{} is where the plan expects it", each.guest);
+            let runs = self.world.host(&each.to).unwrap().running == Some(self.plan.target.digest);
+            assert!(runs || self.step_of.contains_key(&each.to), "{} ends on the release", each.guest);
+            self.arrive(each);
+        }
+    }
+
+    fn arrive(&mut self, each: &'p Move) {
+        let (guest, to) = (self.world.guest(&each.guest).unwrap(), self.world.host(&each.to).unwrap());
+        assert!(guest.movable == Movable::Yes && to.reachable && !to.maintenance, "{} can move", each.guest);
+        assert!(guest.needs.is_subset(&to.offers), "{} finds on {} what it needs", each.guest, to.id);
+        let group = guest.keep_apart.as_ref();
         let meets = self.at.iter().find(|(other, at)| {
             **at == &to.id && group.is_some() && self.world.guest(other).unwrap().keep_apart.as_ref() == group
         });

@@ -1,6 +1,8 @@
 //! The linter finds what is wrong: every rule is broken once, on a plan that was good.
 
-use lifeboat_model::{GuestId, Mib, Millis, Movable, Plan, Severity, World};
+use lifeboat_model::{
+    GuestId, GuestRule, GuestStop, GuestStrategy, Mib, Millis, Movable, Order, Placement, Plan, Severity, World,
+};
 use lifeboat_plan::{Options, codes, lint};
 
 use crate::pools::{Pool, assert_clean, at_once, host_id, planned};
@@ -21,10 +23,36 @@ fn found(world: &World, plan: &Plan) -> Vec<String> {
     findings.map(|finding| finding.code).collect()
 }
 
+/// A rule for the guest of host `c`.
+fn rule(plan: &mut Plan, strategy: GuestStrategy) {
+    plan.policy.guests = vec![GuestRule { guests: vec!["g00002".to_owned()], strategy }];
+}
+
+/// Guests of a step stop instead of moving.
+fn stop(plan: &mut Plan, step: usize) {
+    let step = &mut plan.steps[step];
+    let moves = std::mem::take(&mut step.moves).into_iter();
+    step.stops =
+        moves.map(|each| GuestStop { guest: each.guest, memory: each.memory, by_owner: false }).collect();
+}
+
+#[test]
+fn a_stop_that_a_rule_asks_for_is_no_finding() {
+    let (pool, mut plan) = good();
+    rule(&mut plan, GuestStrategy::StopStart);
+    let at = plan.steps.iter().position(|step| step.host == host_id("c")).unwrap();
+    let first = plan.steps[at].moves.iter().filter(|each| each.guest.as_str() != "g00002").cloned().collect();
+    stop(&mut plan, at);
+    plan.steps[at].stops.retain(|stop| stop.guest.as_str() == "g00002");
+    plan.steps[at].moves = first;
+    let codes = found(&pool.world(), &plan);
+    assert!(codes.iter().all(|code| code == codes::FIGURE_WRONG), "{codes:?}");
+}
+
 #[test]
 fn every_broken_rule_is_found() {
     type Case = (&'static str, fn(&mut Pool, &mut Plan));
-    let cases: [Case; 21] = [
+    let cases: [Case; 38] = [
         (codes::UNKNOWN_HOST, |_, plan| plan.steps[3].host = host_id("zz")),
         (codes::UNKNOWN_GUEST, |_, plan| plan.steps[3].moves[0].guest = GuestId::new("zz").unwrap()),
         (codes::HOST_TWICE, |_, plan| plan.unchanged.push(host_id("b"))),
@@ -70,6 +98,61 @@ fn every_broken_rule_is_found() {
         (codes::NOT_DRAINED, |_, plan| plan.steps[2].moves.clear()),
         (codes::SUSPENDS, |_, plan| plan.suspends.clear()),
         (codes::OTHER_POOL, |pool, _| pool.coordinator = None),
+        (codes::RESERVE, |_, plan| plan.policy.reserve_percent = 80),
+        (codes::LACKS, |pool, _| {
+            pool.guests[2].needs.insert("net:x".to_owned());
+        }),
+        (codes::CANARY_FIRST, |_, plan| {
+            plan.policy.order = Order::LeastLoadedFirst;
+            plan.policy.canary = Some(host_id("c"));
+        }),
+        (codes::COORDINATOR_LAST, |_, plan| plan.policy.order = Order::CoordinatorLast),
+        (codes::LAST, |_, plan| plan.policy.last.push(host_id("c"))),
+        (codes::LAST, |_, plan| plan.policy.last = vec![host_id("d"), host_id("c")]),
+        (codes::LAST, |_, plan| {
+            plan.policy.last.push(host_id("d"));
+            plan.steps[3].wave = 3;
+        }),
+        (codes::NOT_EXCLUDED, |pool, plan| {
+            pool.hosts[3].running = Some(plan.target.digest);
+            let step = plan.steps.pop().unwrap();
+            plan.excluded.push(step.host);
+        }),
+        (codes::HOST_TWICE, |_, plan| plan.excluded.push(host_id("b"))),
+        (codes::MOVE_AGAINST_RULE, |_, plan| rule(plan, GuestStrategy::StopStart)),
+        (codes::STOP_WITHOUT_RULE, |_, plan| stop(plan, 2)),
+        (codes::STOP_WITHOUT_RULE, |_, plan| {
+            rule(plan, GuestStrategy::Leave);
+            stop(plan, 2);
+        }),
+        (codes::MOVED_AND_STOPPED, |_, plan| {
+            let moves = plan.steps[2].moves.clone();
+            stop(plan, 2);
+            plan.steps[2].moves = moves;
+        }),
+        (codes::STOP_FROM, |_, plan| {
+            stop(plan, 2);
+            let stops = std::mem::take(&mut plan.steps[2].stops);
+            plan.steps[3].stops = stops;
+        }),
+        (codes::UNKNOWN_GUEST, |_, plan| {
+            stop(plan, 2);
+            plan.steps[2].stops[0].guest = GuestId::new("zz").unwrap();
+        }),
+        (codes::PLACEMENT, |_, plan| {
+            let mut back = plan.steps[3].moves[0].clone();
+            std::mem::swap(&mut back.from, &mut back.to);
+            plan.placement.push(back);
+        }),
+        (codes::PLACEMENT, |pool, plan| {
+            plan.policy.placement = Placement::Restore;
+            pool.hosts.push(pool.hosts[3].clone());
+            pool.hosts[4].id = host_id("e");
+            let mut away = plan.steps[3].moves[0].clone();
+            away.from = away.to;
+            away.to = host_id("e");
+            plan.placement.push(away);
+        }),
     ];
     for (code, change) in cases {
         let (mut pool, mut plan) = good();

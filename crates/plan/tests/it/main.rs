@@ -3,8 +3,18 @@
 
 mod blocked;
 mod changes;
+mod checks;
+mod checks_guests;
+mod checks_hosts;
+mod checks_pool;
+mod checks_properties;
+mod checks_scene;
+mod first_and_last;
 mod interleaving;
 mod linter;
+mod needs;
+mod placement;
 mod pools;
 mod properties;
 mod ramp;
+mod strategies;

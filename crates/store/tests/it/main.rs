@@ -1,6 +1,9 @@
 //! The journal keeps its promises on a real file.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod export;
+mod salvage;
+
 use std::path::Path;
 
 use lifeboat_model::{

@@ -1,25 +1,26 @@
 //! `lifeboat plan create`
 
-use std::path::Path;
-
 use lifeboat_bundle::Rules;
 use lifeboat_model::{Finding, Policy, Severity};
 use lifeboat_plan::{Options, PlanError, lint, plan};
 
 use super::show;
 use crate::args::CreatePlanArgs;
+use crate::commands::check;
 use crate::commands::release::{load_trust, now, open_bundle, verify_to_end};
 use crate::drivers;
 use crate::error::{CliError, Kind, file_error};
-use crate::files::{read_toml, replace};
+use crate::files::replace;
+use crate::policy::load;
 use crate::run::Ctx;
 use crate::state::PlanSource;
 
 pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
     let (file, dir) = ctx.state.pool(&args.pool)?;
-    let policy = match &args.policy {
-        Some(path) => load_policy(path)?,
-        None => Policy::default(),
+    let loaded = args.policy.as_deref().map(load).transpose()?;
+    let (policy, policy_source) = match loaded {
+        Some(loaded) => (loaded.policy, Some(loaded.source)),
+        None => (Policy::default(), None),
     };
     let trust = load_trust(&args.trust)?;
     let bundle = open_bundle(&args.release, &trust, &Rules::at(now()))?;
@@ -27,13 +28,16 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
     let bundle_path =
         args.release.canonicalize().map_err(|source| file_error("looking at", &args.release, source))?;
     let (bundle_at, pool_id) = (bundle_path, file.id.clone());
-    let source = PlanSource { schema: 1, bundle: bundle_at, trust: trust.to_text(), pool_id };
+    let source =
+        PlanSource { schema: 1, bundle: bundle_at, trust: trust.to_text(), pool_id, policy: policy_source };
 
-    let mut driver = drivers::open(&file, &dir, None)?;
-    let world = driver.observe().map_err(|cause| drivers::driver_error(&file, cause))?;
+    let mut driver = drivers::look(&file, &dir, Some(&source))?;
+    let survey = check::survey(driver.as_mut(), &file, Some(bundle.release()))?;
+    let world = &survey.world;
     let options = Options { exclude: args.exclude.iter().cloned().collect(), ..Options::default() };
-    let made = plan(&world, bundle.release(), &policy, &options).map_err(plan_error)?;
-    check(&lint(&world, &made))?;
+    let made = plan(world, bundle.release(), &policy, &options).map_err(plan_error)?;
+    sound(&lint(world, &made))?;
+    let findings = check::of_plan(ctx, &survey, &made)?;
 
     let bug = |cause| CliError::new(Kind::Bug, "writing a plan as JSON").because(cause);
     let hash = if ctx.dry_run {
@@ -46,12 +50,12 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
         }
         hash
     };
-    show::show(ctx, &hash, &made)?;
+    show::show_checked(ctx, &hash, &made, &findings)?;
     if ctx.dry_run {
         ctx.out.say("the plan was not kept (--dry-run)");
     }
-    match made.blocked.len() {
-        0 => Ok(()),
+    let ended = match made.blocked.len() {
+        0 => check::refuse(&made.pool, &findings),
         count => {
             let hosts = if count == 1 { "1 host is".to_owned() } else { format!("{count} hosts are") };
             let each: Vec<String> =
@@ -60,17 +64,8 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
             Err(CliError::new(Kind::Blockers, format!("{hosts} blocked, nothing was changed: {each}"))
                 .remedy("mend what is named beside each, or leave the host out: --exclude HOST"))
         }
-    }
-}
-
-fn load_policy(path: &Path) -> Result<Policy, CliError> {
-    let policy: Policy = read_toml(path, "policy")?;
-    policy.validate().map_err(|cause| {
-        CliError::new(Kind::Failed, format!("{}: the policy is wrong", path.display()))
-            .because(cause)
-            .remedy("give the value a number in its range")
-    })?;
-    Ok(policy)
+    };
+    ended.map_err(CliError::told)
 }
 
 fn plan_error(cause: PlanError) -> CliError {
@@ -79,13 +74,14 @@ fn plan_error(cause: PlanError) -> CliError {
         PlanError::NoHosts { .. } => (Kind::Blockers, "look at the pool: lifeboat pool show"),
         PlanError::UnknownHost { .. } => (Kind::NotFound, "see its hosts: lifeboat pool show"),
         PlanError::CoordinatorExcluded { .. } => (Kind::Blockers, "do not exclude the coordinator"),
+        PlanError::Order { .. } => (Kind::Blockers, "change order, canary or last in the policy"),
         PlanError::AbsurdMemory { .. } => (Kind::Failed, "correct the memory that the pool states"),
     };
     CliError::new(kind, "no plan was made").because(cause).remedy(remedy)
 }
 
 /// A plan that its own linter does not accept is never shown for approval.
-fn check(findings: &[Finding]) -> Result<(), CliError> {
+fn sound(findings: &[Finding]) -> Result<(), CliError> {
     let blockers: Vec<String> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Blocker)

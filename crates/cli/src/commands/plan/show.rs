@@ -1,23 +1,37 @@
 //! A plan for people and programs.
 
-use lifeboat_model::{Plan, Sha256Hex};
+use lifeboat_model::{Finding, Placement, Plan, Severity, Sha256Hex};
 use serde::Serialize;
 
+use crate::commands::check::show_findings;
 use crate::error::CliError;
 use crate::output::{Cell, Paint, Table};
 use crate::run::Ctx;
 
 /// Shows a plan under its hash.
 pub(super) fn show(ctx: &Ctx, hash: &Sha256Hex, plan: &Plan) -> Result<(), CliError> {
+    show_checked(ctx, hash, plan, &[])
+}
+
+/// The same, with what the checks found when it was made.
+pub(super) fn show_checked(
+    ctx: &Ctx,
+    hash: &Sha256Hex,
+    plan: &Plan,
+    findings: &[Finding],
+) -> Result<(), CliError> {
     #[derive(Serialize)]
     struct Shown<'a> {
         hash: &'a Sha256Hex,
         plan: &'a Plan,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        findings: &'a [Finding],
     }
-    ctx.out.object("plan", &Shown { hash, plan }, &hash.to_string(), || people(ctx, hash, plan))
+    let shown = Shown { hash, plan, findings };
+    ctx.out.object("plan", &shown, &hash.to_string(), || people(ctx, hash, plan, findings))
 }
 
-fn people(ctx: &Ctx, hash: &Sha256Hex, plan: &Plan) -> String {
+fn people(ctx: &Ctx, hash: &Sha256Hex, plan: &Plan, findings: &[Finding]) -> String {
     let coordinator = plan.coordinator.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     let mut text = format!(
         "plan {hash}\npool {}, target {} serial {}\ncoordinator {coordinator}, at most {} out of service, on failure {}\n",
@@ -42,13 +56,20 @@ fn people(ctx: &Ctx, hash: &Sha256Hex, plan: &Plan) -> String {
     } else {
         text.push_str(&waves(ctx, plan));
     }
+    text.push_str(&afterwards(ctx, plan));
     text.push('\n');
     text.push_str(&figures(ctx, plan));
     text.push_str(&blocked(ctx, plan));
     for note in &plan.notes {
         text.push_str(&format!("{} {note}\n", ctx.out.paint("note", Paint::Warn)));
     }
-    if plan.blocked.is_empty() && !plan.steps.is_empty() {
+    if !findings.is_empty() {
+        text.push_str(&format!("\nthe checks found:\n\n{}", show_findings(ctx, findings)));
+    }
+    let in_the_way = findings.iter().any(|finding| finding.severity == Severity::Blocker);
+    if in_the_way && plan.blocked.is_empty() {
+        text.push_str("\nthis plan cannot be started before the blockers are mended\n");
+    } else if plan.blocked.is_empty() && !plan.steps.is_empty() {
         text.push_str(&format!("\napprove and carry out: lifeboat roll start {}\n", hash.short()));
     } else if !plan.blocked.is_empty() {
         text.push_str("\nthis plan cannot be started while hosts are blocked\n");
@@ -77,15 +98,59 @@ fn moves(ctx: &Ctx, plan: &Plan) -> String {
     let mut table = Table::new().number("WAVE").column("HOST").column("GUEST").column("TO").number("MEMORY");
     for step in &plan.steps {
         let (wave, host) = (step.wave.to_string(), step.host.to_string());
-        if step.moves.is_empty() {
+        if step.moves.is_empty() && step.stops.is_empty() {
             table.row([wave.as_str(), &host, "-", "-", "-"]);
         }
         for each in &step.moves {
             let memory = each.memory.to_string();
             table.row([wave.as_str(), &host, each.guest.as_str(), each.to.as_str(), &memory]);
         }
+        for each in &step.stops {
+            let memory = each.memory.to_string();
+            let how = if each.by_owner { "(its owner stops it)" } else { "(shut down, started)" };
+            table.row([wave.as_str(), &host, each.guest.as_str(), how, &memory]);
+        }
     }
     ctx.out.render(&table)
+}
+
+/// Moves after the last host.
+fn afterwards(ctx: &Ctx, plan: &Plan) -> String {
+    if plan.placement.is_empty() {
+        return String::new();
+    }
+    let memory: lifeboat_model::Mib = plan.placement.iter().map(|each| each.memory).sum();
+    let why = match plan.policy.placement {
+        Placement::Keep => "guests are moved",
+        Placement::Rebalance => "guests are spread evenly",
+        Placement::Restore => "guests go back to where they were",
+    };
+    let mut text = format!("after the last host {why}: {} moves, {memory}\n", plan.placement.len());
+    if ctx.verbose > 0 {
+        let mut table = Table::new().column("GUEST").column("FROM").column("TO").number("MEMORY");
+        for each in &plan.placement {
+            let memory = each.memory.to_string();
+            table.row([each.guest.as_str(), each.from.as_str(), each.to.as_str(), &memory]);
+        }
+        text.push_str(&ctx.out.render(&table));
+    }
+    text
+}
+
+/// What the placements would cost on top of `keep`.
+fn prices(plan: &Plan) -> String {
+    let Some(prices) = plan.figures.prices else { return String::new() };
+    let of = |(moves, memory): (u64, lifeboat_model::Mib)| format!("{moves} moves, {memory}");
+    format!(
+        "price of placement, on top of keep: rebalance {}; restore {} (this plan: {})\n",
+        of(prices.rebalance),
+        of(prices.restore),
+        match plan.policy.placement {
+            Placement::Keep => "keep",
+            Placement::Rebalance => "rebalance",
+            Placement::Restore => "restore",
+        }
+    )
 }
 
 fn figures(ctx: &Ctx, plan: &Plan) -> String {
@@ -111,7 +176,7 @@ fn figures(ctx: &Ctx, plan: &Plan) -> String {
     for (name, planned, bound) in rows {
         table.row([name.to_owned(), planned, bound]);
     }
-    let mut text = ctx.out.render(&table);
+    let mut text = ctx.out.render(&table) + &prices(plan);
     for (first, last) in &figures.no_failover {
         let waves = if first == last { format!("wave {first}") } else { format!("waves {first} to {last}") };
         let warn = ctx.out.paint("warning", Paint::Warn);

@@ -1,45 +1,218 @@
-//! `lifeboat roll pause|resume|abort`
+//! `lifeboat roll pause|stop|skip|retry|approve|set-policy|resume|abort`
+//!
+//! Owns: a person's orders. Promises: a controller that is at work takes an order over at its next look; where none
+//! is, this process becomes it, if the order needs one. Does not: decide what an order does.
 
 use lifeboat_executor::Executor;
-use lifeboat_model::{HostId, OperatorVerb, Timestamp};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lifeboat_model::{Approve, HostId, OperatorVerb, Phase, Timestamp};
 use lifeboat_store::{RollRow, RollState, Store};
 
 use super::drive::{drive, options};
 use super::start::{check_release, live};
 use super::{executor_error, find, open_store, store_error};
-use crate::args::RollRef;
+use crate::args::{HostsArgs, RollRef};
+use crate::commands::check;
 use crate::drivers;
 use crate::error::{CliError, Kind};
 use crate::run::Ctx;
 use crate::state::PlanSource;
 
-pub(super) fn pause(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
+pub(super) fn pause(ctx: &Ctx, roll: &RollRef, after_host: bool) -> Result<(), CliError> {
     let store = open_store(ctx)?;
     let row = find(&store, roll)?;
     let Some(holder) = store.holder(&row.pool).filter(|_| row.state == RollState::Active) else {
         return Err(CliError::new(Kind::Conflict, format!("no controller is at work on roll {}", row.id))
             .remedy("there is nothing to pause; to go on: lifeboat roll resume"));
     };
-    order(&store, &row, &OperatorVerb::Pause)?;
-    ctx.out.say(&format!(
-        "{} was told to pause: it begins nothing new; go on with: lifeboat roll resume",
-        holder.name
-    ));
+    let (verb, what) = match after_host {
+        true => (OperatorVerb::PauseAfterHost, "the hosts in flight come to their end, and no other begins"),
+        false => (OperatorVerb::Pause, "it begins nothing new"),
+    };
+    if ctx.dry_run {
+        return ctx.out.text(&format!("would tell {} to pause: {what}\n", holder.name));
+    }
+    order(&store, &row, &verb)?;
+    ctx.out.say(&format!("{} was told to pause: {what}; go on with: lifeboat roll resume", holder.name));
     Ok(())
 }
 
-pub(super) fn resume(ctx: &Ctx, roll: &RollRef, retry: &[HostId], skip: &[HostId]) -> Result<(), CliError> {
+pub(super) fn stop(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
     let store = open_store(ctx)?;
     let row = find(&store, roll)?;
     not_ended(&row)?;
-    for host in retry.iter().chain(skip) {
-        if !row.plan.steps.iter().any(|step| step.host == *host) {
-            return Err(CliError::new(
-                Kind::NotFound,
-                format!("roll {} has no step for host {host}", row.id),
-            )
-            .remedy("see: lifeboat roll status"));
+    if row.state == RollState::Stopped {
+        ctx.out.say(&format!("roll {} has stopped already; take it up: lifeboat roll resume", row.id));
+        return Ok(());
+    }
+    give(ctx, store, &row, vec![OperatorVerb::Stop], "stop and restore every feature")
+}
+
+pub(super) fn skip(ctx: &Ctx, args: &HostsArgs) -> Result<(), CliError> {
+    about_hosts(ctx, args, "leave out", |host| OperatorVerb::Skip { host })
+}
+
+pub(super) fn retry(ctx: &Ctx, args: &HostsArgs) -> Result<(), CliError> {
+    about_hosts(ctx, args, "try again", |host| OperatorVerb::Retry { host })
+}
+
+fn about_hosts(
+    ctx: &Ctx,
+    args: &HostsArgs,
+    what: &str,
+    verb: impl Fn(HostId) -> OperatorVerb,
+) -> Result<(), CliError> {
+    let store = open_store(ctx)?;
+    let row = find(&store, &RollRef { roll: args.roll.clone() })?;
+    not_ended(&row)?;
+    has_steps(&row, args.hosts.iter())?;
+    let names: Vec<&str> = args.hosts.iter().map(HostId::as_str).collect();
+    let mut verbs: Vec<OperatorVerb> = args.hosts.iter().cloned().map(verb).collect();
+    // A roll that was interrupted goes on with what was going on.
+    if row.state == RollState::Active && store.holder(&row.pool).is_none() {
+        verbs.push(OperatorVerb::Resume);
+    }
+    give(ctx, store, &row, verbs, &format!("{what} {}", names.join(", ")))
+}
+
+pub(super) fn approve(ctx: &Ctx, roll: &RollRef, wave: Option<u32>) -> Result<(), CliError> {
+    let store = open_store(ctx)?;
+    let row = find(&store, roll)?;
+    not_ended(&row)?;
+    let journal = super::show::read(&store, &row)?.0;
+    let last = row.plan.steps.last().map_or(0, |step| step.wave);
+    let needed = match journal.policy().approve {
+        Approve::Plan => None,
+        Approve::FirstWave => (journal.approved() < 2).then_some(2),
+        Approve::EveryWave => {
+            let open =
+                journal.hosts().iter().zip(&row.plan.steps).filter(|(run, _)| run.phase == Phase::Pending);
+            open.map(|(_, step)| step.wave).find(|wave| *wave > 1 && *wave > journal.approved())
         }
+    };
+    let wave = match (wave, needed) {
+        (Some(wave), _) if wave > last => {
+            return Err(CliError::usage(format!(
+                "the plan has {last} waves, so wave {wave} cannot be approved"
+            )));
+        }
+        (Some(wave), _) => wave,
+        (None, Some(wave)) => wave,
+        (None, None) => {
+            let what = format!("no wave of roll {} waits for an approval", row.id);
+            return Err(
+                CliError::new(Kind::Conflict, what).remedy("see what it waits for: lifeboat roll status")
+            );
+        }
+    };
+    let hosts = row.plan.steps.iter().filter(|step| step.wave == wave).map(|step| step.host.to_string());
+    let hosts = crate::state::shorten(&hosts.collect::<Vec<_>>());
+    let mut verbs = vec![OperatorVerb::Approve { wave }];
+    if store.holder(&row.pool).is_none() {
+        verbs.push(OperatorVerb::Resume);
+    }
+    give(ctx, store, &row, verbs, &format!("begin wave {wave}: {hosts}"))
+}
+
+pub(super) fn set_policy(ctx: &Ctx, roll: &RollRef, file: &Path) -> Result<(), CliError> {
+    let policy = crate::policy::load(file)?.policy;
+    let store = open_store(ctx)?;
+    let row = find(&store, roll)?;
+    not_ended(&row)?;
+    let bound = row.plan.policy.bound_to_plan(&policy);
+    if !bound.is_empty() {
+        let what = format!(
+            "{} cannot change while roll {} goes on: its plan is bound to it",
+            bound.join(", "),
+            row.id
+        );
+        let remedy =
+            "keep the plan's value in the file, or make a new plan with this policy: lifeboat plan create";
+        return Err(CliError::new(Kind::Conflict, what).remedy(remedy));
+    }
+    let verb = OperatorVerb::SetPolicy { policy: Box::new(policy) };
+    if ctx.dry_run || store.holder(&row.pool).is_some() {
+        return give(ctx, store, &row, vec![verb], "go on by the new policy");
+    }
+    // Nobody is at work: the order waits for the next controller.
+    order(&store, &row, &verb)?;
+    ctx.out
+        .say(&format!("roll {} goes on by the new policy when it is taken up: lifeboat roll resume", row.id));
+    Ok(())
+}
+
+/// Gives orders to the controller that is at work, or becomes it.
+fn give(
+    ctx: &Ctx,
+    store: Store,
+    row: &RollRow,
+    verbs: Vec<OperatorVerb>,
+    what: &str,
+) -> Result<(), CliError> {
+    let holder = store.holder(&row.pool);
+    if ctx.dry_run {
+        let who = holder.map_or_else(|| "this process".to_owned(), |holder| holder.name);
+        return ctx.out.text(&format!("would order {who}, roll {} of pool {}: {what}\n", row.id, row.pool));
+    }
+    if let Some(holder) = holder {
+        verbs.iter().try_for_each(|verb| order(&store, row, verb))?;
+        ctx.out.say(&format!("{} was told to {what}; look on with: lifeboat roll watch", holder.name));
+        return Ok(());
+    }
+    let stops = verbs.contains(&OperatorVerb::Stop);
+    match take_up(ctx, store, row, &verbs) {
+        // It is what was asked for.
+        Err(error) if stops && matches!(error.kind(), Kind::PartlyDone | Kind::NeedsPerson) => Ok(()),
+        other => other,
+    }
+}
+
+/// Every host must be in the plan.
+fn has_steps<'h>(row: &RollRow, mut hosts: impl Iterator<Item = &'h HostId>) -> Result<(), CliError> {
+    match hosts.find(|host| !row.plan.steps.iter().any(|step| step.host == **host)) {
+        None => Ok(()),
+        Some(host) => {
+            Err(CliError::new(Kind::NotFound, format!("roll {} has no step for host {host}", row.id))
+                .remedy("see: lifeboat roll status"))
+        }
+    }
+}
+
+/// Asks the controller that is at work to leave, and waits until it has.
+fn ask_to_leave(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<(), CliError> {
+    let Some(holder) = store.holder(&row.pool) else { return Ok(()) };
+    order(store, row, &OperatorVerb::HandOver)?;
+    ctx.out.say(&format!("{} was asked to leave roll {} to this process", holder.name, row.id));
+    let patience = Duration::from_secs(30);
+    let since = Instant::now();
+    while since.elapsed() < patience {
+        if store.holder(&row.pool).is_none() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let what = format!("{} did not leave roll {} within {} s", holder.name, row.id, patience.as_secs());
+    Err(CliError::new(Kind::Conflict, what).remedy(
+        "it hangs or was stopped: end that process (its name holds the machine and the process number), then: lifeboat \
+         roll resume",
+    ))
+}
+
+pub(super) fn resume(
+    ctx: &Ctx,
+    roll: &RollRef,
+    retry: &[HostId],
+    skip: &[HostId],
+    take_over: bool,
+) -> Result<(), CliError> {
+    let store = open_store(ctx)?;
+    let row = find(&store, roll)?;
+    not_ended(&row)?;
+    has_steps(&row, retry.iter().chain(skip))?;
+    if take_over && !ctx.dry_run {
+        ask_to_leave(ctx, &store, &row)?;
     }
     if ctx.dry_run {
         return ctx.out.text(&format!("would take up roll {} of pool {}\n", row.id, row.pool));
@@ -121,7 +294,9 @@ fn take_up(ctx: &Ctx, mut store: Store, row: &RollRow, verbs: &[OperatorVerb]) -
     for verb in verbs {
         executor.order(verb, &who()).map_err(executor_error)?;
     }
-    drive(ctx, &mut executor, view, &before)
+    let ended = drive(ctx, &mut executor, view, &before);
+    drop(executor);
+    check::take_back(ctx, &store, driver.as_mut(), &pool).and(ended)
 }
 
 fn order(store: &Store, row: &RollRow, verb: &OperatorVerb) -> Result<(), CliError> {
@@ -131,7 +306,7 @@ fn order(store: &Store, row: &RollRow, verb: &OperatorVerb) -> Result<(), CliErr
 }
 
 /// The person behind the order, as the system knows them.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
     if user.is_empty() { format!("uid {}", rustix::process::geteuid().as_raw()) } else { user }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_executor::Snapshot;
-use lifeboat_model::Event;
 use lifeboat_roll::Journal;
 use lifeboat_store::{RollRow, RollState, Store};
 use serde::Serialize;
@@ -91,7 +90,7 @@ pub(crate) fn board(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<Board, Cl
     }
     let (journal, timeline) = read(store, row)?;
     let (pool, dir) = ctx.state.pool(row.pool.as_str())?;
-    let mut driver = drivers::open(&pool, &dir, None)?;
+    let mut driver = drivers::look(&pool, &dir, None)?;
     let world = driver.observe().map_err(|cause| drivers::driver_error(&pool, cause))?;
     let now = if row.state == RollState::Active { driver.now() } else { journal.last_at() };
     let progress = BTreeMap::new();
@@ -113,38 +112,22 @@ pub(super) fn read(store: &Store, row: &RollRow) -> Result<(Journal, Timeline), 
     Ok((journal, timeline))
 }
 
-/// Features that are off because of this roll, in words.
+/// Features that are off, and guests that are down, because of this roll, in words.
 pub(crate) fn suspended(store: &Store, row: &RollRow) -> Result<Vec<String>, CliError> {
     let (journal, _) = read(store, row)?;
     let off = journal.suspensions().iter().filter(|suspension| !suspension.restored);
     let word = |s: &lifeboat_roll::Suspension| {
         format!("{} (was {}) since {}, by {}", s.feature, s.original, clock(s.since.0), row.id)
     };
-    Ok(off.map(word).collect())
+    let guests = journal.stopped_guests().map(|(host, guest, since)| {
+        format!("guest {guest}, shut down on {host} since {}, by {}", clock(since.0), row.id)
+    });
+    Ok(off.map(word).chain(guests).collect())
 }
 
 fn published(ctx: &Ctx, row: &RollRow) -> Option<Board> {
     let bytes = std::fs::read(board_path(ctx, &row.id)).ok()?;
     serde_json::from_slice(&bytes).ok()
-}
-
-pub(super) fn log(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
-    let store = open_store(ctx)?;
-    let row = find(&store, roll)?;
-    let links = store.events(&row, 0).map_err(store_error)?;
-    let events: Vec<&Event> = links.iter().map(|link| &link.event).collect();
-    let lines: Vec<EventLine<'_>> = events.iter().map(|event| EventLine::of(event)).collect();
-    ctx.out.list("event", &lines, EventLine::name, || {
-        let mut table = Table::new().number("SEQ").column("TIME").flexible("WHAT");
-        for event in &events {
-            if let Some(line) = tell(event, true) {
-                table.row([event.seq.to_string(), clock(event.at.0), line]);
-            }
-        }
-        let chain =
-            links.last().map_or_else(String::new, |last| format!("\nchain whole to {}\n", last.hash.short()));
-        format!("{}{chain}", table.render(Out::width(), ctx.out.colour))
-    })
 }
 
 #[derive(Serialize)]
@@ -201,7 +184,7 @@ pub(super) fn list(ctx: &Ctx) -> Result<(), CliError> {
     )
 }
 
-fn clock(millis: u64) -> String {
+pub(super) fn clock(millis: u64) -> String {
     let time = i64::try_from(millis).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     time.map_or_else(|| millis.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }

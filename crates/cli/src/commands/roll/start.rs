@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use lifeboat_executor::Executor;
+use lifeboat_executor::{Adopted, Executor};
 use lifeboat_model::{Plan, RollId};
 
 use super::drive::{board_path, drive, options};
@@ -10,6 +10,7 @@ use lifeboat_store::{RollState, Store};
 
 use super::{executor_error, open_store, store_error};
 use crate::args::StartArgs;
+use crate::commands::check;
 use crate::drivers;
 use crate::error::{CliError, Kind};
 use crate::run::Ctx;
@@ -43,20 +44,47 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
     confirm(ctx, &stored.plan, &format!("carry out plan {}", stored.hash.short()))?;
     let mut driver = drivers::open(&pool, &dir, Some(&source))?;
     let mut store = open_store(ctx)?;
-    nothing_left_off(&store, &stored.plan)?;
+    let mut options = options();
+    match &args.adopt {
+        None => nothing_left_off(&store, &stored.plan)?,
+        Some(old) => {
+            // By its name alone: its plan may be what is damaged.
+            let old = super::recover::find_id(&store, &crate::args::RollRef { roll: Some(old.clone()) })?;
+            let adopted = super::salvaged::adoptable(&store, &old)?;
+            options.adopt = adopted
+                .into_iter()
+                .map(|(feature, original, from)| Adopted { feature, original, from })
+                .collect();
+        }
+    }
+    match check::before_roll(ctx, driver.as_mut(), &stored.plan, &stored.plan.policy, &store) {
+        Err(found) if args.despite_findings && found.kind() == Kind::Blockers => {
+            ctx.out.say(&format!("started all the same, by --despite-findings: {}", found.line()));
+            let who = super::control::who();
+            let text = format!("{who} started the roll despite what the checks found: {}", found.line());
+            options.warnings.push((
+                "started-despite-findings".to_owned(),
+                stored.plan.pool.to_string(),
+                text,
+            ));
+        }
+        other => other?,
+    }
     let id = new_roll_id()?;
     let context = serde_json::to_string(&source)
         .map_err(|cause| CliError::new(Kind::Bug, "writing the source of a plan").because(cause))?;
     let view = live(ctx, &id)?;
     let plan = &stored.plan;
     let mut executor =
-        Executor::start(&mut store, driver.as_mut(), &id, plan, &stored.hash, &context, options())
+        Executor::start(&mut store, driver.as_mut(), &id, plan, &stored.hash, &context, options)
             .map_err(executor_error)?;
     for host in &args.retry {
         let verb = lifeboat_model::OperatorVerb::Retry { host: host.clone() };
         executor.order(&verb, "roll start --retry").map_err(executor_error)?;
     }
-    drive(ctx, &mut executor, view, &[])
+    let ended = drive(ctx, &mut executor, view, &[]);
+    drop(executor);
+    check::take_back(ctx, &store, driver.as_mut(), &pool).and(ended)
 }
 
 /// The bundle must be the release that was planned, whatever lies at its path now.

@@ -1,6 +1,8 @@
 //! The model's driver: what an effect does to the pool. Every effect may be ordered twice.
 
-use lifeboat_model::{Bank, BankState, BankView, Effect, FeatureView, GuestView, HostId, HostView, Outcome, World};
+use lifeboat_model::{
+    Bank, BankState, BankView, Effect, FeatureView, GuestView, HostId, HostView, Outcome, World,
+};
 
 use super::mutants::Mutant;
 use super::scene::{Scene, bank};
@@ -93,6 +95,36 @@ pub(crate) fn carry_out(state: &mut State, scene: &Scene, mutant: Mutant, effect
     Outcome::Done { detail: None }
 }
 
+/// Whether there is nothing to do.
+pub(crate) fn is_done(state: &State, effect: &Effect) -> bool {
+    let world = state.world();
+    let host = |id: &HostId| world.host(id).unwrap();
+    match effect {
+        Effect::SuspendFeature { feature, .. } => !world.feature(*feature).is_some_and(FeatureView::is_on),
+        Effect::RestoreFeature { feature, original } => {
+            world.feature(*feature).is_some_and(|seen| seen.value == *original)
+        }
+        Effect::EnterMaintenance { host: id } => host(id).reachable && host(id).maintenance,
+        Effect::LeaveMaintenance { host: id } => host(id).reachable && !host(id).maintenance,
+        Effect::Migrate { guest, to, .. } | Effect::Place { guest, to, .. } => {
+            world.guest(guest).unwrap().host == *to
+        }
+        Effect::StopGuest { guest, .. } => !world.guest(guest).unwrap().running,
+        Effect::StartGuest { guest, .. } => world.guest(guest).unwrap().running,
+        Effect::RebootInto { host: id, boot_id_before, .. } => {
+            state.boots.contains_key(id) || host(id).boot_id.as_ref() != Some(boot_id_before)
+        }
+        Effect::CheckHost { .. }
+        | Effect::SaveState { .. }
+        | Effect::Stage { .. }
+        | Effect::Install { .. }
+        | Effect::RunHook { .. }
+        | Effect::RunGate { .. }
+        | Effect::Mend { .. }
+        | Effect::Unmend { .. } => false,
+    }
+}
+
 fn go_down(broken: &mut Broken, world: &mut World, host: &HostId) {
     if world.running_on(host).next().is_some() {
         broken.rebooted_full = true;
@@ -105,11 +137,12 @@ fn go_down(broken: &mut Broken, world: &mut World, host: &HostId) {
 /// the first release was proved good on one.
 fn may_be_written(state: &State, scene: &Scene, world: &World, host: &HostId, target: Bank) -> bool {
     let view = world.host(host).unwrap();
-    let proven = view.active.is_some_and(|active| active != target && view.bank(active).state == BankState::Good);
+    let proven =
+        view.active.is_some_and(|active| active != target && view.bank(active).state == BankState::Good);
     let good = |host: &HostView| host.running == Some(scene.plan.target.digest);
-    let any_proved = world
-        .hosts()
-        .any(|host| good(host) && host.active.is_some_and(|active| host.bank(active).state == BankState::Good));
+    let any_proved = world.hosts().any(|host| {
+        good(host) && host.active.is_some_and(|active| host.bank(active).state == BankState::Good)
+    });
     let other_unproven = world.hosts().any(|other| {
         other.id != *host
             && (state.boots.contains_key(&other.id)

@@ -1,15 +1,15 @@
 //! What may happen next, and what it leads to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use lifeboat_model::{
-    Approve, Effect, EffectKey, EventKind, FeatureKind, FeatureView, HostId, OperatorVerb, Outcome, Phase, RollEnd,
-    RollId, Timestamp,
+    Approve, Effect, EffectKey, EventKind, FeatureKind, FeatureView, HostId, OperatorVerb, Outcome, Phase,
+    RollEnd, RollId, Timestamp,
 };
 use lifeboat_roll::{Action, FoldError, Journal, Scope, Status, decide};
-use stateright::{Model, Property};
+use stateright::{Expectation, Model, Property};
 
 use super::driver::{self, Next};
 use super::fold::Fold;
@@ -59,6 +59,9 @@ pub(crate) enum Act {
     Window(bool),
 }
 
+/// Why an effect fails that fails for no reason.
+const LUCK: &str = "it failed";
+
 type Decisions = HashMap<(u64, u64), Arc<Vec<Action>>>;
 type Appends = HashMap<(u64, Timestamp, u64), Result<Fold, FoldError>>;
 
@@ -71,6 +74,8 @@ pub(crate) struct Machine {
     pub(crate) ends: Arc<Mutex<BTreeSet<String>>>,
     /// Whether ends are compared: what went wrong is then part of a state.
     pub(crate) compare: bool,
+    /// Steps of the shortest way to each broken promise.
+    pub(crate) shortest: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     // The same question has the same answer: `decide` and the fold are pure.
     decisions: Mutex<Decisions>,
     appends: Mutex<Appends>,
@@ -84,6 +89,7 @@ impl Machine {
             known: None,
             ends: Arc::default(),
             compare: false,
+            shortest: Arc::default(),
             decisions: Mutex::default(),
             appends: Mutex::default(),
         }
@@ -112,7 +118,13 @@ impl Machine {
         actions
     }
 
-    fn append(&self, fold: &Fold, kinds: &[EventKind], fence: u64, now: Timestamp) -> Result<Fold, FoldError> {
+    fn append(
+        &self,
+        fold: &Fold,
+        kinds: &[EventKind],
+        fence: u64,
+        now: Timestamp,
+    ) -> Result<Fold, FoldError> {
         let mut hasher = DefaultHasher::new();
         // Numbers of controllers are not part of a journal's key.
         (fold.journal.fence(), fence).hash(&mut hasher);
@@ -173,12 +185,19 @@ impl Machine {
     fn order(&self, state: &mut State, effect: Effect, mine: bool) {
         if matches!(effect, Effect::Migrate { .. }) {
             let on = |kind: &FeatureKind| {
-                state.world().feature(*kind).is_some_and(FeatureView::is_on) && !state.given.contains_key(kind)
+                state.world().feature(*kind).is_some_and(FeatureView::is_on)
+                    && !state.given.contains_key(kind)
             };
             state.broken.moved_while_on |= self.scene.plan.suspends.iter().any(on);
         }
-        let joined = state.under_way.get(&effect.key()).is_some_and(|order| order.mine);
-        state.under_way.insert(effect.key(), Order { effect, mine: mine || joined });
+        // What is so already ends at once, as an order of a driver does that looks before it begins.
+        let done = self.mutant != Mutant::RunTwice && driver::is_done(state, &effect);
+        let key = effect.key();
+        let joined = state.under_way.get(&key).is_some_and(|order| order.mine);
+        let begun = state.under_way.insert(key.clone(), Order { effect, mine: mine || joined }).is_some();
+        if done && !begun {
+            self.end(state, &key, How::Well);
+        }
     }
 
     fn end(&self, state: &mut State, key: &EffectKey, how: How) {
@@ -187,12 +206,7 @@ impl Machine {
             How::Well if self.mutant == Mutant::ReadAtEffect => return self.end_late_read(state, &effect),
             How::Well => driver::carry_out(state, &self.scene, self.mutant, &effect),
             How::Again | How::Firm => {
-                let retriable = how == How::Again;
-                if self.compare {
-                    state.luck.push(format!("{} {how:?}", key.0));
-                    state.luck.sort();
-                }
-                Outcome::Failed { reason: "it failed".to_owned(), retriable }
+                Outcome::Failed { reason: LUCK.to_owned(), retriable: how == How::Again }
             }
         };
         if !(mine && listens(state, key)) {
@@ -203,8 +217,19 @@ impl Machine {
         if self.scene.late_news || busy {
             state.news.insert(key.clone(), outcome);
         } else {
-            self.record(state, &[EventKind::Outcome { key: key.clone(), outcome }]);
+            self.hear(state, key, outcome);
         }
+    }
+
+    /// Bad luck that nobody heard of is none: the order is given again.
+    fn hear(&self, state: &mut State, key: &EffectKey, outcome: Outcome) {
+        if let (true, Outcome::Failed { retriable, reason }) = (self.compare, &outcome)
+            && reason == LUCK
+        {
+            state.luck.push(format!("{} failed, again: {retriable}", key.0));
+            state.luck.sort();
+        }
+        self.record(state, &[EventKind::Outcome { key: key.clone(), outcome }]);
     }
 
     /// Row 3: no intent; the value is read now and recorded with the outcome.
@@ -273,8 +298,11 @@ impl Machine {
 
     /// Whether the clock must move for anything to happen.
     fn needs_time(&self, state: &State) -> bool {
-        self.next(state).is_empty()
-            && !self.decided(&state.fold.older(), &state.seen, state.now.after(TICK)).is_empty()
+        if !self.next(state).is_empty() {
+            return false;
+        }
+        let later = State { fold: state.fold.older(), now: state.now.after(TICK), ..state.clone() };
+        !self.next(&later).is_empty()
     }
 
     /// Whether nothing but a person can make anything happen any more.
@@ -342,18 +370,20 @@ impl Model for Machine {
             leader: Some(Leader::default()),
             sleeper: None,
             fence: 1,
-            under_way: std::collections::BTreeMap::new(),
-            news: std::collections::BTreeMap::new(),
-            boots: std::collections::BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            news: BTreeMap::new(),
+            boots: BTreeMap::new(),
             left: self.scene.budget,
-            given: std::collections::BTreeMap::new(),
+            given: BTreeMap::new(),
             luck: Vec::new(),
             crashed: false,
             gate_opened: false,
             broken: Broken::default(),
             now: START,
+            steps: 0,
         };
-        let started = EventKind::RollStarted { pool: plan.pool.clone(), plan: hash, target: plan.target.clone() };
+        let started =
+            EventKind::RollStarted { pool: plan.pool.clone(), plan: hash, target: plan.target.clone() };
         let first = [started, EventKind::ControllerStarted { holder: "model".to_owned() }];
         state.fold = state.fold.append(&first, 1, START).unwrap();
         if !plan.policy.windows.is_empty() {
@@ -366,6 +396,9 @@ impl Model for Machine {
         let left = &state.left;
         let journal = &state.fold.journal;
         let ended = matches!(journal.status(), Status::Ended(_));
+        if state.broken != Broken::default() || self.mutant != Mutant::Correct {
+            self.note(state);
+        }
         if state.broken != Broken::default() {
             return;
         }
@@ -426,6 +459,7 @@ impl Model for Machine {
 
     fn next_state(&self, last: &State, action: Act) -> Option<State> {
         let mut state = last.clone();
+        state.steps += 1;
         match action {
             Act::Decide => {
                 let actions = self.next(&state);
@@ -441,7 +475,9 @@ impl Model for Machine {
                     How::Again => state.left.again -= 1,
                     How::Firm => state.left.firm -= 1,
                 }
-                if how == How::Well && matches!(state.under_way.get(&key), Some(Order { effect: Effect::RunGate { .. }, .. })) {
+                if how == How::Well
+                    && matches!(state.under_way.get(&key), Some(Order { effect: Effect::RunGate { .. }, .. }))
+                {
                     state.gate_opened = true;
                 }
                 self.end(&mut state, &key, how);
@@ -449,7 +485,7 @@ impl Model for Machine {
             Act::Hear(key) => {
                 let outcome = state.news.remove(&key)?;
                 if listens(&state, &key) {
-                    self.record(&mut state, &[EventKind::Outcome { key, outcome }]);
+                    self.hear(&mut state, &key, outcome);
                 }
             }
             Act::Boot(host, next) => {
@@ -512,6 +548,17 @@ impl Model for Machine {
 }
 
 impl Machine {
+    /// The checker keeps the last way to a broken promise that it came by; the shortest is wanted.
+    fn note(&self, state: &State) {
+        for property in self.properties() {
+            if property.expectation == Expectation::Always && !(property.condition)(self, state) {
+                let mut shortest = self.shortest.lock().unwrap();
+                let steps = shortest.entry(property.name).or_insert(state.steps);
+                *steps = state.steps.min(*steps);
+            }
+        }
+    }
+
     fn time(&self, state: &State, actions: &mut Vec<Act>) {
         let busy = !state.under_way.is_empty() || state.boots.values().any(|boot| *boot != Boot::Gone);
         let slow = busy && state.left.slow > 0;

@@ -99,9 +99,9 @@ impl Mutant {
         match self {
             Self::MemoryOnly => {
                 let forgot = state.leader.as_ref().is_some_and(|leader| !leader.remembers);
-                let restores = actions
-                    .iter()
-                    .any(|action| matches!(action, Action::Perform { effect: Effect::RestoreFeature { .. }, .. }));
+                let restores = actions.iter().any(|action| {
+                    matches!(action, Action::Perform { effect: Effect::RestoreFeature { .. }, .. })
+                });
                 if forgot && restores {
                     *actions = vec![Action::Record(EventKind::RollEnded { end: RollEnd::Completed })];
                 }
@@ -125,7 +125,8 @@ impl Mutant {
                 }
             }
             Self::MoveNowhere => actions.retain(|action| {
-                let Action::Record(EventKind::HostPhase { host, phase: Phase::Leaving { .. } }) = action else {
+                let Action::Record(EventKind::HostPhase { host, phase: Phase::Leaving { .. } }) = action
+                else {
                     return true;
                 };
                 journal.host(host).is_none_or(|run| run.phase != Phase::StateSaved)
@@ -155,6 +156,10 @@ impl Mutant {
                             && let Some(HostRun { phase: Phase::Leaving { exit }, .. }) = journal.host(host)
                         {
                             *action = enter(host, (**exit).clone());
+                        }
+                        // Nor is it named.
+                        if matches!(action, Action::Record(EventKind::Warned { .. })) {
+                            *action = Action::Record(EventKind::RollEnded { end: RollEnd::Aborted });
                         }
                     }
                 }

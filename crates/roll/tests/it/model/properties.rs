@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lifeboat_model::{Mib, Order, Phase, RollEnd};
+use lifeboat_model::{Effect, Mib, Order, Phase, RollEnd};
 use lifeboat_roll::{Status, waiting_on, waiting_on_pool};
 use stateright::Property;
 
@@ -24,6 +24,7 @@ pub(crate) const SUSPENDED: &str = "no guest is moved while a feature is on";
 pub(crate) const PERSON: &str = "what a person set is not overwritten";
 pub(crate) const BARRIERS: &str = "no wave begins before its window, approval and gate";
 pub(crate) const LEGAL: &str = "every decision can be recorded";
+pub(crate) const QUIET: &str = "at an end no feature, guest or maintenance is being changed";
 /// The only one that is looked for: the search is not empty.
 pub(crate) const COMPLETES: &str = "the roll can complete";
 
@@ -42,8 +43,11 @@ pub(crate) fn all() -> Vec<Property<Machine>> {
         Property::always(STOPPED, |_, state: &State| stopped(state)),
         Property::always(SUSPENDED, |_, state: &State| !state.broken.moved_while_on),
         Property::always(PERSON, |_, state: &State| !state.broken.person_overruled),
-        Property::always(BARRIERS, |_, state: &State| !state.broken.outside_window && !state.broken.unapproved),
+        Property::always(BARRIERS, |_, state: &State| {
+            !state.broken.outside_window && !state.broken.unapproved
+        }),
         Property::always(LEGAL, |_, state: &State| !state.broken.unrecordable),
+        Property::always(QUIET, quiet),
         Property::sometimes(COMPLETES, |_, state: &State| {
             *state.fold.journal.status() == Status::Ended(RollEnd::Completed)
         }),
@@ -88,6 +92,9 @@ fn width(state: &State) -> bool {
 /// What serves, against what runs and what is kept free. A host that failed is what the reserve was kept for.
 fn capacity(machine: &Machine, state: &State) -> bool {
     let Some(reserve) = machine.scene.reserve else { return true };
+    if state.left.verbs < machine.scene.budget.verbs {
+        return true;
+    }
     let world = state.world();
     let failed = |host: &lifeboat_model::HostId| {
         state.fold.journal.host(host).is_some_and(|run| run.phase.is_failure())
@@ -113,7 +120,8 @@ fn order(state: &State) -> bool {
     if journal.policy().order != Order::CoordinatorFirst {
         return true;
     }
-    let upgraded = state.world().host(first).is_some_and(|host| host.running == Some(journal.plan().target.digest));
+    let upgraded =
+        state.world().host(first).is_some_and(|host| host.running == Some(journal.plan().target.digest));
     let begun = |phase: &Phase| phase.in_flight() || *phase == Phase::Committed;
     let done = journal.host(first).is_none_or(|run| run.phase == Phase::Committed) || upgraded;
     done || !journal.hosts().iter().any(|run| run.host != *first && begun(&run.phase))
@@ -141,8 +149,11 @@ pub(crate) fn told(state: &State, end: &RollEnd) -> String {
             format!("{} {} {:?}", run.host, run.phase, host.map(|host| (host.active, host.maintenance)))
         })
         .collect();
-    let guests: Vec<String> =
-        state.world().guests().map(|guest| format!("{} {} {}", guest.id, guest.host, guest.running)).collect();
+    let guests: Vec<String> = state
+        .world()
+        .guests()
+        .map(|guest| format!("{} {} {}", guest.id, guest.host, guest.running))
+        .collect();
     let features: Vec<&str> = state.world().features().map(|feature| feature.value.as_str()).collect();
     let end = match end {
         RollEnd::Completed => "completed",
@@ -181,6 +192,32 @@ fn ends(machine: &Machine, state: &State) -> bool {
     pool || hosts.all(|run| says(waiting_on(world, journal, run, state.now)))
 }
 
+/// Orders that a limit has ended, and orders of a controller that slept before it gave them, cannot be taken back.
+fn quiet(machine: &Machine, state: &State) -> bool {
+    let late = state.left.slow < machine.scene.budget.slow || machine.scene.late_orders;
+    let changes = |effect: &Effect| match effect {
+        Effect::CheckHost { .. }
+        | Effect::SaveState { .. }
+        | Effect::Stage { .. }
+        | Effect::RunHook { .. }
+        | Effect::RunGate { .. }
+        // They concern a bank that does not run, and a boot that is over.
+        | Effect::Install { .. }
+        | Effect::RebootInto { .. } => false,
+        Effect::SuspendFeature { .. }
+        | Effect::RestoreFeature { .. }
+        | Effect::EnterMaintenance { .. }
+        | Effect::LeaveMaintenance { .. }
+        | Effect::Migrate { .. }
+        | Effect::StopGuest { .. }
+        | Effect::StartGuest { .. }
+        | Effect::Place { .. }
+        | Effect::Mend { .. }
+        | Effect::Unmend { .. } => true,
+    };
+    ended(state).is_none() || late || !state.under_way.values().any(|order| changes(&order.effect))
+}
+
 /// What says nothing to somebody who waits.
 const EMPTY_WORDS: [&str; 2] = ["the roll's next look", "its turn"];
 
@@ -191,7 +228,9 @@ fn stopped(state: &State) -> bool {
     if let RollEnd::Stopped { reason } = end {
         words.push(reason);
     }
-    let warned = |name: &str| journal.warnings().iter().any(|warning| warning.subject == name || warning.text.contains(name));
+    let warned = |name: &str| {
+        journal.warnings().iter().any(|warning| warning.subject == name || warning.text.contains(name))
+    };
     state.world().guests().filter(|guest| !guest.running).all(|guest| {
         let name = guest.id.as_str();
         words.iter().any(|reason| reason.contains(name)) || warned(name)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use lifeboat_model::{
-    Bank, BankState, BankView, Effect, FeatureKind, FeatureView, Figures, GuestId, GuestStop, GuestView, HostId,
-    HostView, InFlight, Mib, Millis, Movable, Move, OperatorVerb, PLAN_SCHEMA, Plan, PlanStep, Policy, PoolName,
-    Timeouts, Timestamp, World,
+    Bank, BankState, BankView, Effect, FeatureKind, FeatureView, Figures, GuestId, GuestStop, GuestView,
+    HostId, HostView, InFlight, Mib, Millis, Movable, Move, OperatorVerb, PLAN_SCHEMA, Plan, PlanStep,
+    Policy, PoolName, Timeouts, Timestamp, World,
 };
 
 use crate::toy::{guest, host, release};

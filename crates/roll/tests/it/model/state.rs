@@ -123,6 +123,8 @@ pub(crate) struct State {
     pub(crate) gate_opened: bool,
     pub(crate) broken: Broken,
     pub(crate) now: Timestamp,
+    /// Steps so far; not part of what makes two states one.
+    pub(crate) steps: usize,
 }
 
 impl State {
@@ -146,7 +148,8 @@ impl Hash for State {
         for (key, outcome) in &self.news {
             (&key.0, format!("{outcome:?}")).hash(state);
         }
-        (&self.boots, self.left, &self.given, &self.luck, self.crashed, self.gate_opened, self.broken).hash(state);
+        (&self.boots, self.left, &self.given, &self.luck, self.crashed, self.gate_opened, self.broken)
+            .hash(state);
     }
 }
 
