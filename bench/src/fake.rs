@@ -66,6 +66,7 @@ impl Fake {
             | Effect::EnterMaintenance { .. }
             | Effect::StopGuest { .. }
             | Effect::StartGuest { .. }
+            | Effect::Restart { .. }
             | Effect::RunHook { .. }
             | Effect::RunGate { .. }
             | Effect::Mend { .. }
@@ -99,6 +100,7 @@ impl Fake {
             | Effect::RunGate { .. }
             | Effect::Mend { .. }
             | Effect::Unmend { .. }
+            | Effect::Restart { .. }
             | Effect::Stage { .. } => None,
             Effect::StopGuest { guest: id, .. } | Effect::StartGuest { guest: id, .. } => {
                 let running = matches!(effect, Effect::StartGuest { .. });

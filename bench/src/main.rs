@@ -1,10 +1,11 @@
-//! `lifeboat-bench plan|journal|decide|roll|bank|all [-o json]`: how fast the parts are, beside peers.
+//! `lifeboat-bench plan|journal|decide|roll|checks|bank|all [-o json]`: how fast the parts are, beside peers.
 //!
 //! Owns: which benchmark runs. Promises: figures are measured here and now, with the load of the machine beside them.
 //! Does not: judge them; a benchmark is never a test.
 
 mod bank;
 mod bank_install;
+mod checks;
 mod decide;
 mod fake;
 mod journal;
@@ -19,10 +20,12 @@ use report::Report;
 
 const USAGE: &str = "\
 usage: lifeboat-bench plan [--quick] [--seeds N] [--hosts N] [--load PERCENT] [--mix azure|enterprise]
-                           [--rule none|RULE] [--peer-seeds N] [--peer-limit SECONDS] [--write DOCS] [-o json]
+                           [--rule none|RULE] [--peer-seeds N] [--peer-limit SECONDS] [--write DOCS | --chart DOCS]
+                           [-o json]
        lifeboat-bench journal [--appends N] [--dir FOLDER] [-o json]
        lifeboat-bench decide [--hosts N] [--gib N] [--in-flight N] [--full-every N] [-o json]
-       lifeboat-bench roll [--hosts N] [--limit SECONDS] [--dir FOLDER] [-o json]
+       lifeboat-bench roll [--hosts 100|1000|10000] [--limit SECONDS] [--dir FOLDER] [-o json]
+       lifeboat-bench checks [--hosts 100|1000|10000] [-o json]
        lifeboat-bench bank [--dir FOLDER] [--rounds N] [-o json]
        lifeboat-bench all [--dir FOLDER] [-o json]";
 
@@ -48,7 +51,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
         // A process of its own, so that the memory it needed is its own.
         "bank-install" => bank_install::child(rest),
         "roll-one" => roll::child(rest),
-        "decide" | "roll" | "journal" | "bank" | "all" => {
+        "checks" | "decide" | "roll" | "journal" | "bank" | "all" => {
             let options = options?;
             let mut report = Report::new();
             let all = what == "all";
@@ -61,6 +64,9 @@ fn run(args: &[String]) -> Result<(), Failure> {
             }
             if all || what == "decide" {
                 decide::run(&options, &mut report)?;
+            }
+            if all || what == "checks" {
+                checks::run(&options, &mut report)?;
             }
             if all || what == "roll" {
                 roll::run(&options, &mut report)?;

@@ -105,7 +105,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         }
         // Again and again, so that a run of hours that is ended leaves what it had.
         if let Some(folder) = &arguments.write {
-            page::write(folder, &table, &arguments)?;
+            if !arguments.chart {
+                page::write(folder, &table, &arguments)?;
+            }
             chart::write(folder, &table)?;
         }
     }
@@ -113,7 +115,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         println!("{:#}", table.json());
     } else {
         println!();
-        page::NOTES.iter().for_each(|note| println!("* {note}"));
+        for note in page::NOTES {
+            println!("* {note}");
+        }
     }
     Ok(())
 }

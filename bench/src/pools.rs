@@ -105,6 +105,16 @@ pub(crate) fn target() -> ReleaseRef {
     }
 }
 
+/// What they run before.
+pub(crate) fn before() -> ReleaseRef {
+    ReleaseRef {
+        name: "bench-host".to_owned(),
+        version: ReleaseVersion("1".to_owned()),
+        serial: 1,
+        digest: Sha256Hex::of(b"release 1"),
+    }
+}
+
 /// Why a pool could not be made: only if the generator itself is wrong.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -183,6 +193,7 @@ fn world(shape: Shape, names: &[HostId], guests: Vec<GuestView>) -> Result<World
         version: None,
         maintenance: false,
         failed_releases: Vec::new(),
+        pending_reboot: Vec::new(),
         offers: match shape.rule {
             Rule::Generations if newer(index) => [OLDER, NEWER].map(str::to_owned).into(),
             Rule::Generations => [OLDER].map(str::to_owned).into(),

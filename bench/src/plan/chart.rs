@@ -16,7 +16,7 @@ use crate::pools::{Mix, Rule};
 use labels::{Label, place};
 
 /// Pools that are shown, with their load.
-const PANELS: [(usize, u64); 4] = [(3, 60), (32, 60), (1_000, 70), (10_000, 70)];
+pub(crate) const PANELS: [(usize, u64); 4] = [(3, 60), (32, 60), (1_000, 70), (10_000, 70)];
 const WIDTH: f64 = 980.0;
 const PANEL: (f64, f64) = (410.0, 270.0);
 const LEFT: f64 = 64.0;
@@ -97,11 +97,11 @@ fn draw(out: &mut String, panels: &[&Block], height: f64) -> std::fmt::Result {
         (Way::Serial, "one host at a time *"),
         (Way::Waves, "K hosts at a time *"),
         (Way::XoNew, "guests brought back *"),
-        (Way::Hroller, "guests brought back, real program"),
+        (Way::Hroller, "the same, real program"),
     ] {
         mark(out, way, x, 80.0)?;
         text(out, x + 12.0, 84.0, if way.ours() { "own" } else { "" }, name)?;
-        x += 12.0 + 6.9 * f64::from(u32::try_from(name.len()).unwrap_or(0)) + 26.0;
+        x += 12.0 + 6.9 * f64::from(u32::try_from(name.len()).unwrap_or(0)) + 22.0;
     }
     let note = "* re-implementation · dashed: the bounds; nothing that keeps guests where the roll puts them, with at most K hosts in flight, is beyond them";
     text(out, LEFT, 106.0, "dim small", note)?;
@@ -171,12 +171,14 @@ fn marks(out: &mut String, block: &Block, bound: (f64, f64)) -> std::fmt::Result
             None => points.push((row.way, x, y, name)),
         }
     }
+    // Ours get their places first.
+    points.sort_by_key(|(way, ..)| !way.ours());
     let wanted: Vec<(f64, f64, usize)> =
         points.iter().map(|(_, x, y, name)| (*x, *y, name.chars().count())).collect();
     // The lines of the bounds and their words.
     let (x, y) = bound;
     let kept = [
-        (0.0, y - 1.0, PANEL.0, y + 1.0),
+        (0.0, y - 2.0, PANEL.0, y + 2.0),
         (x - 1.0, 0.0, x + 1.0, PANEL.1),
         (PANEL.0 - 100.0, y, PANEL.0, y + 18.0),
         (0.0, PANEL.1 - 20.0, x, PANEL.1),
@@ -208,7 +210,7 @@ fn name(way: Way, figures: &Figures) -> String {
         Way::Hroller => "hroller",
     };
     if figures.not_returned > 0.0 && way == Way::XoOld {
-        return format!("{word} ({} not brought back)", thousands_of(figures.not_returned));
+        return format!("{word} ({} not back)", thousands_of(figures.not_returned));
     }
     if way == Way::Hroller && figures.peak_down > 1.0 {
         format!("{word} ({} down)", figures.peak_down)

@@ -128,7 +128,9 @@ fn play(answer: &str, mut field: Field, names: &Names<'_>) -> Result<Cost, Strin
         let hosts: Vec<usize> =
             line.split(',').map(|name| number(&names.host, name.trim())).collect::<Result<_, _>>()?;
         seen += hosts.len();
-        hosts.iter().for_each(|&host| field.close(host));
+        for &host in &hosts {
+            field.close(host);
+        }
         let mut moved = Vec::new();
         while let Some(line) = lines.next_if(|line| line.starts_with(' ')) {
             let (guest, to) = line.trim().split_once(' ').ok_or("a line of its answer has no target")?;
@@ -148,8 +150,12 @@ fn play(answer: &str, mut field: Field, names: &Names<'_>) -> Result<Cost, Strin
         }
         let slowest = sent.values().map(|&(mib, guests)| send(mib) + overhead(guests));
         let slowest = slowest.chain(received.values().map(|&mib| send(mib))).max().unwrap_or(0);
-        hosts.iter().for_each(|&host| field.take_down(host));
-        hosts.iter().for_each(|&host| field.bring_up(host));
+        for &host in &hosts {
+            field.take_down(host);
+        }
+        for &host in &hosts {
+            field.bring_up(host);
+        }
         for (guest, from, _) in moved {
             field.shift(guest, from);
         }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::chart::PANELS;
 use super::sample::Case;
 use crate::Failure;
+use crate::pools::{Mix, Rule};
 
 /// What is to be measured, and where it goes.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Arguments {
     /// Longest time for the real program.
     pub(crate) limit: Duration,
     pub(crate) json: bool,
+    /// Only the pools of the chart, and only the chart is written.
+    pub(crate) chart: bool,
     /// Folder of the documents into which table and chart are written.
     pub(crate) write: Option<PathBuf>,
 }
@@ -36,6 +40,7 @@ impl Arguments {
             peer_seeds: 3,
             limit: Duration::from_secs(300),
             json: false,
+            chart: false,
             write: None,
         };
         let mut args = args.iter();
@@ -56,6 +61,10 @@ impl Arguments {
                 "--peer-seeds" => arguments.peer_seeds = u64::from(number()?),
                 "--peer-limit" => arguments.limit = Duration::from_secs(u64::from(number()?)),
                 "--write" => arguments.write = Some(value.into()),
+                "--chart" => {
+                    arguments.chart = true;
+                    arguments.write = Some(value.into());
+                }
                 _ => return Err(format!("{name} {value} has no meaning here\n{}", crate::USAGE).into()),
             }
         }
@@ -82,7 +91,9 @@ impl Arguments {
 
     pub(crate) fn wants(&self, case: &Case) -> bool {
         let word = case.rule.word();
-        self.hosts.is_none_or(|hosts| hosts == case.hosts)
+        let plain = case.rule == Rule::None && case.mix == Mix::Azure;
+        (!self.chart || plain && PANELS.contains(&(case.hosts, case.percent)))
+            && self.hosts.is_none_or(|hosts| hosts == case.hosts)
             && self.load.is_none_or(|load| load == case.percent)
             && self.mix.as_ref().is_none_or(|mix| mix == case.mix.word())
             && self.rule.as_ref().is_none_or(|rule| rule == word || rule == "none" && word.is_empty())

@@ -34,9 +34,15 @@ pub(crate) fn play(world: &World, plan: &Plan, field: &Field, names: &Names<'_>)
                 field.shift(guest, to);
             }
         }
-        hosts.iter().for_each(|&host| field.close(host));
-        hosts.iter().for_each(|&host| field.take_down(host));
-        hosts.iter().for_each(|&host| field.bring_up(host));
+        for &host in &hosts {
+            field.close(host);
+        }
+        for &host in &hosts {
+            field.take_down(host);
+        }
+        for &host in &hosts {
+            field.bring_up(host);
+        }
     }
     field.cost.millis = plan.figures.makespan.planned.0;
     if field.cost.moves != plan.figures.moves.planned || field.cost.mib != plan.figures.moved.planned.0 {

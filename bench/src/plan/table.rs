@@ -3,12 +3,14 @@
 //! Owns: the figures of the table and their form. Promises: a way that was not measured stands there with its reason.
 //! Does not: hide seeds; those in which hosts are blocked are counted.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use serde_json::{Value, json};
 
 use super::field::Cost;
 use super::sample::{Case, Sample, Way};
+use crate::pools::{Mix, Rule};
 use crate::report::{float, load_average, quantile};
 
 /// The figures of one way on one kind of pool.
@@ -215,28 +217,33 @@ pub(crate) fn title(block: &Block) -> String {
 /// Its bounds, what is blocked, and what planning took.
 pub(crate) fn bounds_text(block: &Block) -> String {
     let mut text = format!(
-        "bound {:.3} moves/guest, {:.3} GB/load, {:.1} h; {} waves; plan {:.1} ms (worst {:.1}), peak RSS {:.0} MiB",
+        "bound {:.3} moves/guest, {:.3} GB/load, {:.1} h; {} waves; plan {:.1} ms (worst {:.1})",
         block.bound_moves,
         block.bound_moved,
         block.bound_hours,
         block.waves,
         block.plan_ms,
-        block.plan_ms_worst,
-        block.rss_mib
+        block.plan_ms_worst
     );
+    // Beyond them the process still has memory of larger pools before.
+    if (block.case.rule, block.case.mix) == (Rule::None, Mix::Azure) {
+        let _ = write!(text, ", peak RSS {:.0} MiB", block.rss_mib);
+    }
     if block.blocked_seeds > 0 {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "; Lifeboat blocks up to {} hosts in {} seeds and says why{}",
             block.blocked,
             block.blocked_seeds,
             if block.blocked_seeds < block.seeds { ", which are left out" } else { "" }
-        ));
+        );
     }
     if block.blocked_if_forbidden > 0.0 {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "; {} hosts would be blocked if pinned guests might not be stopped",
             block.blocked_if_forbidden
-        ));
+        );
     }
     text
 }

@@ -77,7 +77,9 @@ fn next(field: &Field, waiting: &BTreeSet<usize>, most: usize, one_per_domain: b
 
 /// One wave: all of its hosts are closed, drained, upgraded. Says how many of them, from the first.
 fn run(field: &mut Field, wave: &[usize], choice: &mut Choice, may_wait: bool) -> usize {
-    wave.iter().for_each(|&host| field.close(host));
+    for &host in wave {
+        field.close(host);
+    }
     let mut received = BTreeMap::<usize, u64>::new();
     let (mut slowest, mut done) = (0, 0);
     for &host in wave {
@@ -93,11 +95,17 @@ fn run(field: &mut Field, wave: &[usize], choice: &mut Choice, may_wait: bool) -
             *received.entry(to).or_default() += field.size[guest];
         }
     }
-    wave[..done].iter().for_each(|&host| field.take_down(host));
+    for &host in &wave[..done] {
+        field.take_down(host);
+    }
     slowest = received.values().map(|&mib| send(mib)).max().unwrap_or(0).max(slowest);
     field.cost.millis += slowest + upgrade();
-    wave[..done].iter().for_each(|&host| field.bring_up(host));
-    wave[done..].iter().for_each(|&host| field.open(host));
+    for &host in &wave[..done] {
+        field.bring_up(host);
+    }
+    for &host in &wave[done..] {
+        field.open(host);
+    }
     done
 }
 
@@ -137,9 +145,9 @@ pub(crate) fn restore(field: &mut Field, new: bool) {
     let mut hosts: Vec<usize> = (0..field.hosts()).collect();
     let last = hosts.len() - 1;
     if new {
-        hosts.reverse()
+        hosts.reverse();
     } else {
-        hosts.swap(0, last)
+        hosts.swap(0, last);
     }
     let mut guests_of = vec![Vec::new(); field.hosts()];
     for guest in 0..field.guests() {

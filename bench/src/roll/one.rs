@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use lifeboat_executor::{Executor, ExecutorError, Options};
 use lifeboat_hypervisor::Hypervisor;
 use lifeboat_hypervisor::sim::{Behaviour, ClockMode, SimKernel, SimPool, SimSpec};
-use lifeboat_model::{InFlight, Policy, ReleaseRef, ReleaseVersion, RollId, Sha256Hex};
+use lifeboat_model::{InFlight, Policy, RollId};
 use lifeboat_plan::{Options as PlanOptions, plan};
 use lifeboat_store::{Holder, Store};
 use serde_json::{Value, json};
 
 use super::clocked::{Clocked, Watch};
 use crate::Failure;
-use crate::pools::{Mix, Rule, Shape, pool, target};
+use crate::pools::{Mix, Rule, Shape, before, pool, target};
 use crate::report::peak_rss_mib;
 
 /// `roll-one HOSTS GIB IN-FLIGHT LIMIT FOLDER`: one roll, and how it went.
@@ -44,15 +44,6 @@ pub(crate) fn child(args: &[String]) -> Result<(), Failure> {
 const WAIT: Duration = Duration::from_secs(5);
 /// How long further news are waited for, in the pool's time.
 const GATHER: Duration = Duration::from_secs(2);
-
-fn before() -> ReleaseRef {
-    ReleaseRef {
-        name: "bench-host".to_owned(),
-        version: ReleaseVersion("1".to_owned()),
-        serial: 1,
-        digest: Sha256Hex::of(b"release 1"),
-    }
-}
 
 fn measure(shape: Shape, in_flight: u32, limit: Duration, folder: &Path) -> Result<Value, Failure> {
     let spec =

@@ -286,6 +286,7 @@ impl<'a> Order<'a> {
             | Effect::StopGuest { .. }
             | Effect::StartGuest { .. }
             | Effect::Place { .. }
+            | Effect::Restart { .. }
             | Effect::Mend { .. }
             | Effect::Unmend { .. } => None,
         }

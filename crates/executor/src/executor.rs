@@ -572,7 +572,9 @@ impl<'a> Executor<'a> {
 fn wants_a_fresh_look(action: &Action) -> Option<&HostId> {
     match action {
         Action::Perform {
-            effect: Effect::RebootInto { host, .. } | Effect::StopGuest { host, .. }, ..
+            effect:
+                Effect::RebootInto { host, .. } | Effect::Restart { host, .. } | Effect::StopGuest { host, .. },
+            ..
         } => Some(host),
         Action::Perform { .. } | Action::Record(_) => None,
     }

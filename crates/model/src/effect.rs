@@ -84,6 +84,13 @@ pub enum Effect {
         /// Identity of the boot that ends. If the host has another one already, the reboot was done.
         boot_id_before: String,
     },
+    /// Reboot a host into the bank that runs, since something on it waits for that. Never with a guest on it.
+    Restart {
+        /// The host.
+        host: HostId,
+        /// Identity of the boot that ends. If the host has another one already, the reboot was done.
+        boot_id_before: String,
+    },
     /// Shut a guest down, cleanly; it stays on its host.
     StopGuest {
         /// The guest.
@@ -153,6 +160,7 @@ impl Effect {
             | Self::Stage { host, .. }
             | Self::Install { host, .. }
             | Self::RebootInto { host, .. }
+            | Self::Restart { host, .. }
             | Self::StopGuest { host, .. }
             | Self::StartGuest { host, .. }
             | Self::RunHook { host, .. }
@@ -174,6 +182,7 @@ impl Effect {
             | Self::Stage { .. }
             | Self::Install { .. }
             | Self::RebootInto { .. }
+            | Self::Restart { .. }
             | Self::StopGuest { .. }
             | Self::StartGuest { .. }
             | Self::RunHook { .. }
@@ -196,7 +205,8 @@ impl Effect {
             | Self::Stage { .. }
             | Self::Install { .. }
             | Self::RebootInto { .. } => 1,
-            Self::StopGuest { .. }
+            Self::Restart { .. }
+            | Self::StopGuest { .. }
             | Self::StartGuest { .. }
             | Self::Place { .. }
             | Self::RunHook { .. }
@@ -226,6 +236,7 @@ impl Effect {
             Self::Stage { host, .. } => format!("{host}/stage"),
             Self::Install { host, .. } => format!("{host}/install"),
             Self::RebootInto { host, .. } => format!("{host}/reboot"),
+            Self::Restart { host, .. } => format!("{host}/restart"),
             Self::StopGuest { guest, host } => format!("{host}/stop/{guest}"),
             Self::StartGuest { guest, host } => format!("{host}/start/{guest}"),
             Self::Place { guest, .. } => format!("pool/place/{guest}"),
@@ -252,6 +263,7 @@ impl fmt::Display for Effect {
                 write!(f, "install {} into bank {bank} of {host}", release.version)
             }
             Self::RebootInto { host, bank, .. } => write!(f, "reboot {host} into bank {bank}"),
+            Self::Restart { host, .. } => write!(f, "reboot {host} as it is"),
             Self::StopGuest { guest, host } => write!(f, "shut {guest} down on {host}"),
             Self::StartGuest { guest, host } => write!(f, "start {guest} on {host}"),
             Self::Place { guest, from, to } => write!(f, "place {guest}, now on {from}, on {to}"),

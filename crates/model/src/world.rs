@@ -60,6 +60,9 @@ pub struct HostView {
     /// What it offers to guests: networks (`net:prod`), storages (`storage:nfs1`), CPU features (`cpu:avx512f`).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub offers: BTreeSet<String>,
+    /// Why it waits for a reboot, in the words of the host; it is rebooted before a release is brought to it (I-03).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_reboot: Vec<String>,
 }
 
 impl HostView {

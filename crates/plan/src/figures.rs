@@ -27,16 +27,21 @@ pub(crate) fn count(ground: &Ground<'_, '_>, timing: &Timing) -> Counted {
         return Counted { figures, ..Counted::default() };
     }
     let after = || After::new(ground.pool, ground.roles, ground.layout);
-    let (restore, rebalance) = (after().restore(), after().rebalance());
+    let rebalance = after().rebalance();
     let memory_of = |placed: &Placed| -> u64 {
         placed.moves.iter().map(|&(guest, _, _)| ground.pool.guests[guest].memory).sum()
     };
     let price = |placed: &Placed| (placed.moves.len() as u64, Mib(memory_of(placed)));
-    let prices = Prices { rebalance: price(&rebalance), restore: price(&restore) };
+    // Each guest that is away needs one move back, and hardly ever one more: so the price is known without the moves.
+    let mut prices = Prices { rebalance: price(&rebalance), restore: after().away() };
     let placed = match ground.policy.placement {
         Placement::Keep => Placed::default(),
         Placement::Rebalance => rebalance,
-        Placement::Restore => restore,
+        Placement::Restore => {
+            let restore = after().restore();
+            prices.restore = price(&restore);
+            restore
+        }
     };
     let bounds = bounds(ground, timing, &placed);
     let peak = steps.chunk_by(|a, b| a.wave == b.wave).map(<[_]>::len).max().unwrap_or(0);

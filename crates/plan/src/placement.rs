@@ -8,6 +8,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
+use lifeboat_model::Mib;
+
 use crate::layout::Layout;
 use crate::pool::Pool;
 use crate::room::Role;
@@ -89,6 +91,12 @@ impl<'a, 'w> After<'a, 'w> {
             self.groups[to].push(group);
         }
         placed.moves.push((guest, from, to));
+    }
+
+    /// Guests that a turn moved away from home for good, and their memory.
+    pub(crate) fn away(&self) -> (u64, Mib) {
+        let guests = self.pool.guests.iter().zip(&self.at).filter(|(guest, at)| guest.home != **at);
+        guests.fold((0, Mib(0)), |(count, memory), (guest, _)| (count + 1, memory + Mib(guest.memory)))
     }
 
     /// Brings every guest back that a turn moved.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lifeboat_model::{Millis, Order, Phase};
+use lifeboat_model::{Mib, Millis, Order, Phase};
 
 use crate::decide::{Action, View, record_phase};
 use crate::journal::{HostRun, Journal, Status};
@@ -75,12 +75,8 @@ fn limit(view: &View<'_>) -> usize {
 /// Hosts that this roll had in hand, that a person is to look at, and that do not serve.
 fn lost<'a>(view: &View<'a>) -> impl Iterator<Item = (usize, &'a HostRun)> {
     let out = view.journal.out.iter().filter_map(|&step| Some((step, view.journal.hosts.get(step)?)));
-    let (world, target) = (view.world, view.journal.plan.target.digest);
-    out.filter(move |(_, run)| {
-        world
-            .host(&run.host)
-            .is_none_or(|host| !host.reachable || host.maintenance && host.running != Some(target))
-    })
+    let world = view.world;
+    out.filter(move |(_, run)| world.host(&run.host).is_none_or(|host| !host.reachable || host.maintenance))
 }
 
 /// Whether a host can take guests of hosts that are upgraded after it.
@@ -141,6 +137,8 @@ enum Obstacle<'a> {
     Domain(&'a HostRun, &'a str),
     /// This one of the same fault domain was lost.
     Lost(&'a HostRun, &'a str),
+    /// This one was lost, and without this host too so much would remain for guests that need so much.
+    NoRoom(&'a HostRun, Mib, Mib),
 }
 
 /// Why a pending host cannot begin now; `None` if it can.
@@ -155,6 +153,10 @@ pub(crate) fn why_not(view: &View<'_>, step: usize) -> Option<String> {
         Obstacle::Soaking(gone, soak) => format!("the soak time after the first host: {gone} of {soak}"),
         Obstacle::Barrier(barrier) => waves::tell(&barrier),
         Obstacle::Last(run) => format!("{}, after which this host goes last", run.host),
+        Obstacle::NoRoom(run, left, load) => format!(
+            "{}, which is {} and does not serve: without this host too {left} would remain for guests that use {load}",
+            run.host, run.phase
+        ),
         Obstacle::Lost(run, domain) => {
             format!(
                 "{} of the same fault domain {domain}, which is {} and does not serve",
@@ -251,7 +253,18 @@ fn own_obstacle<'a>(view: &View<'a>, common: &Common<'a>, step: usize) -> Option
     {
         return Some(Obstacle::Lost(run, domain));
     }
-    None
+    no_room(view, step)
+}
+
+/// The plan did not reckon with a host that was lost: the sums are made anew.
+fn no_room<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
+    let (_, run) = lost(view).next()?;
+    let host = &view.journal.hosts.get(step)?.host;
+    let serving =
+        view.world.hosts().filter(|other| other.reachable && !other.maintenance && other.id != *host);
+    let left: Mib = serving.map(|other| other.memory).sum();
+    let load: Mib = view.world.guests().filter(|guest| guest.running).map(|guest| guest.memory).sum();
+    (left < load).then_some(Obstacle::NoRoom(run, left, load))
 }
 
 /// For a host that goes last: one before it in the plan that has not come to an end.
@@ -295,8 +308,16 @@ fn stuck(view: &View<'_>, actions: &mut Vec<Action>) {
     if soaking(view).is_some() {
         return;
     }
-    if let Some(Obstacle::Lost(run, domain)) = journal.pending.first().and_then(|&step| obstacle(view, step))
-    {
+    let first = journal.pending.first().and_then(|&step| obstacle(view, step));
+    if let Some(Obstacle::NoRoom(run, left, load)) = first {
+        let reason = format!(
+            "{} is {} and does not serve; without another host {left} would remain for guests that use {load}. Mend it, \
+             then order `roll resume`",
+            run.host, run.phase
+        );
+        return actions.push(Action::Record(lifeboat_model::EventKind::Halted { reason }));
+    }
+    if let Some(Obstacle::Lost(run, domain)) = first {
         let reason = format!(
             "{} of fault domain {domain} is {} and does not serve; the others of the domain are not begun. Mend it, \
              then order `roll resume`",

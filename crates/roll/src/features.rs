@@ -121,17 +121,29 @@ fn touched(view: &View<'_>) -> Option<Vec<Action>> {
     for s in journal.suspensions.iter().filter(|s| !s.restored) {
         let Some(seen) = view.world.feature(s.feature).filter(|feature| feature.is_on()) else { continue };
         let suspended = journal.effect(&suspension(s)).map(|run| &run.state);
-        let restored = journal
+        let restore = journal
             .pool_effects
             .values()
-            .any(|run| matches!(run.effect, Effect::RestoreFeature { feature, .. } if feature == s.feature));
-        if restored {
+            .find(|run| matches!(run.effect, Effect::RestoreFeature { feature, .. } if feature == s.feature));
+        if let Some(restore) = restore {
+            // The roll was taken up again before its end was heard, or after it was told to have failed: what is seen
+            // counts.
+            let ended =
+                matches!(restore.state, EffectState::Failed { .. } | EffectState::Open { interrupted: true });
+            if wanted(view) && !resting(view) && ended {
+                return Some(on_again(s, &seen.value));
+            }
             continue;
         }
         let event = EventKind::FeatureTouched { feature: s.feature, value: seen.value.clone() };
         match suspended {
             // Taken over from an earlier roll, and not suspended by this one yet: the newer value is restored.
-            None if seen.value != s.original => return Some(vec![Action::Record(event)]),
+            // So is one that was not carried out yet: its order would hold a value that is out of date.
+            None | Some(EffectState::Open { interrupted: true } | EffectState::Failed { .. })
+                if seen.value != s.original =>
+            {
+                return Some(vec![Action::Record(event)]);
+            }
             Some(EffectState::Done) if view.retreating() => {}
             // A person has the roll in hand already.
             Some(EffectState::Done) if !wanted(view) => return Some(vec![Action::Record(event)]),
@@ -150,6 +162,22 @@ fn touched(view: &View<'_>) -> Option<Vec<Action>> {
         }
     }
     None
+}
+
+/// A feature whose restoration this roll has ordered is on: with its own value it is suspended anew, with another one
+/// a person decides.
+fn on_again(s: &Suspension, value: &str) -> Vec<Action> {
+    let touched = EventKind::FeatureTouched { feature: s.feature, value: value.to_owned() };
+    let mut actions = vec![Action::Record(touched)];
+    if value != s.original {
+        let reason = format!(
+            "somebody set {} to {value} while this roll was restoring it; `roll resume` suspends it again, and {value} \
+             is restored at the end",
+            s.feature
+        );
+        actions.push(Action::Record(EventKind::Held { reason, finish: false }));
+    }
+    actions
 }
 
 /// A feature that was off when the plan was made, and that somebody has switched on.
@@ -182,7 +210,10 @@ pub(crate) fn restore(view: &View<'_>, actions: &mut Vec<Action>, stuck: &mut Ve
             return false;
         }
         let effect = Effect::RestoreFeature { feature: s.feature, original: s.original.clone() };
-        let begun = view.journal.effect(&effect).is_some();
+        let begun = view
+            .journal
+            .effect(&effect)
+            .is_some_and(|run| run.state == EffectState::Open { interrupted: false });
         let seen =
             view.world.feature(s.feature).filter(|feature| feature.is_on() && feature.value != s.original);
         if let (Some(seen), false, Some(EffectState::Done)) = (seen, begun, ordered) {

@@ -144,6 +144,8 @@ impl Journal {
                     suspension.restored = true;
                     suspension.kept = Some(value.clone());
                 }
+                // An order to restore that a dead controller left must not be repeated over it.
+                self.forget_orders(*feature);
             }
             EventKind::WindowOpened { until } => {
                 self.window = Some(WindowState { open: true, since: at, until: *until });
@@ -173,9 +175,18 @@ impl Journal {
         for suspension in self.suspensions.iter_mut().filter(|s| s.feature == feature && !s.restored) {
             value.clone_into(&mut suspension.original);
         }
-        self.pool_effects.retain(
-            |_, run| !matches!(&run.effect, Effect::SuspendFeature { feature: kind, .. } if *kind == feature),
-        );
+        self.forget_orders(feature);
+    }
+
+    /// The next order about a feature begins anew.
+    fn forget_orders(&mut self, feature: FeatureKind) {
+        self.pool_effects.retain(|_, run| {
+            !matches!(
+                &run.effect,
+                Effect::SuspendFeature { feature: kind, .. } | Effect::RestoreFeature { feature: kind, .. }
+                    if *kind == feature
+            )
+        });
     }
 
     /// Takes over what an earlier roll switched off, as if this one had.
@@ -227,6 +238,7 @@ impl Journal {
             | Effect::EnterMaintenance { .. }
             | Effect::LeaveMaintenance { .. }
             | Effect::Migrate { .. }
+            | Effect::Restart { .. }
             | Effect::StartGuest { .. }
             | Effect::Place { .. }
             | Effect::RunHook { .. }

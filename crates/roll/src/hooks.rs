@@ -29,7 +29,7 @@ const PREFLIGHTS: usize = 8;
 pub(crate) fn at(view: &View<'_>, run: &HostRun, stage: HookStage) -> Hooks {
     for hook in view.policy.hooks_for(stage, &run.host) {
         let effect = effect(hook, run);
-        match view.want(&effect, limit(view, hook)) {
+        match view.want(&effect, NO_LIMIT) {
             Want::Act(action) => return Hooks::Wait(vec![action]),
             Want::Wait => return Hooks::Wait(Vec::new()),
             Want::GaveUp { reason } => return Hooks::Failed(reason),
@@ -53,15 +53,8 @@ fn effect(hook: &Hook, run: &HostRun) -> Effect {
     Effect::RunHook { hook: hook.name.clone(), stage: hook.stage, host: run.host.clone() }
 }
 
-fn limit(view: &View<'_>, hook: &Hook) -> Millis {
-    Millis(hook.timeout.0.saturating_add(view.policy.timeouts.step.0))
-}
-
-/// The limit of a hook that was ordered, also of one that the policy does not have any more.
-pub(crate) fn limit_of(view: &View<'_>, name: &str) -> Millis {
-    let hook = view.policy.hooks.iter().find(|hook| hook.name == name);
-    hook.map_or(view.policy.timeouts.step, |hook| limit(view, hook))
-}
+/// Whoever runs a command ends it after its own limit, by real time, and says so; the pool's time may be another.
+pub(crate) const NO_LIMIT: Millis = Millis(u64::MAX);
 
 /// Whether a hook that prepares a host was ordered in this turn: what it did is to be ended by the last stage.
 pub(crate) fn begun(run: &HostRun) -> bool {

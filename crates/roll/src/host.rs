@@ -41,6 +41,9 @@ fn look(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
         }
         Phase::StateSaved => drain(view, step, run, host, actions),
         Phase::Drained => {
+            if !restarted(view, run, host, actions) {
+                return;
+            }
             if intruder(view, run).is_none() {
                 match hooks::at(view, run, HookStage::Maintenance) {
                     Hooks::Passed => {}
@@ -184,6 +187,41 @@ fn install(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Ac
     guarded(view, run, &effect, view.policy.timeouts.install, Phase::Installed, actions);
 }
 
+/// Reboots a drained host that waits for a reboot, before anything is brought to it. True when there is nothing (more)
+/// to reboot for.
+fn restarted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) -> bool {
+    let ordered = run.effects.values().find(|done| matches!(done.effect, Effect::Restart { .. }));
+    let effect = match (ordered, &host.boot_id) {
+        (None, _) if host.pending_reboot.is_empty() => return true,
+        // After a crash the order is repeated in its own words: the boot that it was to end may be over.
+        (Some(ordered), _) => ordered.effect.clone(),
+        (None, Some(boot_id)) => Effect::Restart { host: run.host.clone(), boot_id_before: boot_id.clone() },
+        (None, None) => return false,
+    };
+    match (ordered.map(|run| &run.state), intruder(view, run)) {
+        (Some(EffectState::Open { .. }), Some(reason)) => {
+            needs_you(run, &reason, "it may have been told to reboot: look at it first", actions);
+            return false;
+        }
+        // The guard of the next step says so.
+        (None | Some(EffectState::Failed { .. } | EffectState::NothingToDo { .. }), Some(_)) => return true,
+        (Some(EffectState::Done), Some(_)) | (_, None) => {}
+    }
+    match view.want(&effect, view.policy.timeouts.reboot) {
+        Want::Act(action) => actions.push(action),
+        Want::Done if host.reachable && host.pending_reboot.is_empty() => return true,
+        Want::Done if host.reachable => {
+            let reasons = host.pending_reboot.join("; ");
+            fail(run, format!("it was rebooted and still waits for a reboot: {reasons}"), actions);
+        }
+        Want::Wait | Want::Done => {}
+        Want::GaveUp { reason } => {
+            needs_you(run, &reason, "look at its console; its guests are on other hosts", actions);
+        }
+    }
+    false
+}
+
 /// What follows when a host takes guests again: those that were shut down are started, and the last hooks run.
 /// `None`: that is under way.
 fn give_back(
@@ -234,6 +272,10 @@ fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: 
             Want::Wait | Want::Done => {}
         }
         return;
+    }
+    let mut hear = unheard(run);
+    if !hear.is_empty() {
+        return actions.append(&mut hear);
     }
     let stops = view.journal.plan.steps.get(step).map_or(&[][..], |step| &step.stops);
     let lanes = usize::try_from(view.policy.migrations_per_host).unwrap_or(usize::MAX);
@@ -335,6 +377,10 @@ fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
     {
         return actions.push(Action::Perform { attempt: *attempt, effect: enter });
     }
+    let mut hear = unheard(run);
+    if !hear.is_empty() {
+        return actions.append(&mut hear);
+    }
     expire(view, run, actions);
     if !actions.is_empty() || run.open().next().is_some() {
         return;
@@ -349,6 +395,17 @@ fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
     actions.push(record_phase(&run.host, Phase::Leaving { exit: Box::new(exit) }));
 }
 
+/// Moves, shutdowns and reboots that a dead controller ordered. They may be under way, also when the guest is not here any
+/// more: they are ordered again to hear their end, before anything is said of the host.
+fn unheard(run: &HostRun) -> Vec<Action> {
+    let moves = |done: &&EffectRun| {
+        matches!(done.effect, Effect::Migrate { .. } | Effect::StopGuest { .. } | Effect::Restart { .. })
+            && done.state == EffectState::Open { interrupted: true }
+    };
+    let again = |done: &EffectRun| Action::Perform { attempt: done.attempt, effect: done.effect.clone() };
+    run.effects.values().filter(moves).map(again).collect()
+}
+
 /// Records the end of effects whose time is over, and orders nothing.
 fn expire(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
     for open in run.open() {
@@ -357,18 +414,17 @@ fn expire(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
             Effect::Migrate { .. } => limits.migrate,
             Effect::Stage { .. } => limits.stage,
             Effect::Install { .. } => limits.install,
-            Effect::RebootInto { .. } => limits.reboot,
+            Effect::RebootInto { .. } | Effect::Restart { .. } => limits.reboot,
             Effect::SuspendFeature { .. }
             | Effect::RestoreFeature { .. }
             | Effect::CheckHost { .. }
             | Effect::SaveState { .. }
             | Effect::EnterMaintenance { .. }
             | Effect::Place { .. }
-            | Effect::RunGate { .. }
             | Effect::Mend { .. }
             | Effect::Unmend { .. }
             | Effect::LeaveMaintenance { .. } => limits.step,
-            Effect::RunHook { ref hook, .. } => hooks::limit_of(view, hook),
+            Effect::RunHook { .. } | Effect::RunGate { .. } => hooks::NO_LIMIT,
             Effect::StopGuest { .. } | Effect::StartGuest { .. } => limits.guest,
         };
         if let Want::Act(action @ Action::Record(_)) = view.want(&open.effect, limit) {

@@ -8,6 +8,7 @@ use lifeboat_model::{After, Approve, Effect, EventKind, Gate, Millis, OnFailure}
 
 use crate::admit;
 use crate::decide::{Action, View, Want};
+use crate::hooks;
 use crate::journal::Status;
 
 /// What keeps the hosts of a wave from beginning.
@@ -97,8 +98,7 @@ fn gates<'v>(view: &View<'v>, wave: u32) -> impl Iterator<Item = &'v Gate> {
 
 fn ask(view: &View<'_>, gate: &Gate, wave: u32) -> Want {
     let effect = Effect::RunGate { gate: gate.name.clone(), wave };
-    let limit = Millis(gate.timeout.0.saturating_add(view.policy.timeouts.step.0));
-    view.want_within(&effect, limit, gate.attempts, gate.delay)
+    view.want_within(&effect, hooks::NO_LIMIT, gate.attempts, gate.delay)
 }
 
 /// Asks the gates before the next wave, one after the other; a gate that stays closed stops the roll.

@@ -24,15 +24,13 @@ pub(crate) type Area = (f64, f64, f64, f64);
 pub(crate) fn place(points: &[(f64, f64, usize)], panel: (f64, f64), kept: &[Area]) -> Vec<Label> {
     let marks = points.iter().map(|&(x, y, _)| (x - 6.0, y - 6.0, x + 6.0, y + 6.0));
     let mut taken: Vec<Area> = marks.chain(kept.iter().copied()).collect();
-    // Line by line away from the mark, on its right and on its left, near and far.
-    let steps = (0..14).flat_map(|step| [f64::from(step), -f64::from(step)]);
-    let tries: Vec<(f64, bool, f64)> = steps
-        .flat_map(|step| {
-            [0.0, 22.0, 66.0]
-                .into_iter()
-                .flat_map(move |far| [true, false].map(|right| (step * HEIGHT, right, far)))
-        })
+    // The nearest place first: lines up and down, on the right and on the left, near and far.
+    let steps = (0..9).flat_map(|step| [f64::from(step), -f64::from(step)]);
+    let mut tries: Vec<(f64, bool, f64)> = steps
+        .flat_map(|step| [0.0, 22.0, 60.0].map(|far| (step * HEIGHT, far)))
+        .flat_map(|(dy, far)| [true, false].map(|right| (dy, right, far)))
         .collect();
+    tries.sort_by(|a, b| (a.0.abs() + 1.6 * a.2).total_cmp(&(b.0.abs() + 1.6 * b.2)));
     points
         .iter()
         .map(|&(x, y, letters)| {
@@ -49,6 +47,8 @@ pub(crate) fn place(points: &[(f64, f64, usize)], panel: (f64, f64), kept: &[Are
                 let area = area(try_it);
                 inside(&area) && free(&area, &taken)
             });
+            // Rather over the line of a bound than out of the panel.
+            let found = found.or_else(|| tries.iter().find(|try_it| inside(&area(try_it))));
             let chosen = found.copied().unwrap_or((0.0, true, 0.0));
             let area = area(&chosen);
             taken.push(area);

@@ -249,7 +249,9 @@ impl<'p> Gatherer<'p> {
         }
         if let Some(run) = effect.host().cloned().and_then(|host| self.run(&host)) {
             run.facts.retries += u32::from(attempt > 1);
-            run.facts.reboots += u32::from(matches!(effect, Effect::RebootInto { .. }) && attempt == 1);
+            run.facts.reboots += u32::from(
+                matches!(effect, Effect::RebootInto { .. } | Effect::Restart { .. }) && attempt == 1,
+            );
         }
         if let Effect::SuspendFeature { feature, original } = effect {
             self.suspend(*feature, original, at, None);
@@ -307,6 +309,7 @@ impl<'p> Gatherer<'p> {
             | Effect::Stage { .. }
             | Effect::Install { .. }
             | Effect::RebootInto { .. }
+            | Effect::Restart { .. }
             | Effect::Place { .. }
             | Effect::RunHook { .. }
             | Effect::RunGate { .. }

@@ -103,6 +103,7 @@ fn notable(effect: &Effect) -> bool {
     match effect {
         Effect::StopGuest { .. }
         | Effect::StartGuest { .. }
+        | Effect::Restart { .. }
         | Effect::SuspendFeature { .. }
         | Effect::RestoreFeature { .. }
         | Effect::RunGate { .. }

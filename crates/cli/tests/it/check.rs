@@ -217,8 +217,8 @@ fn what_was_mended_can_be_taken_back() {
 
 #[test]
 fn a_remedy_whose_controller_died_is_found_and_taken_up() {
-    // Ten times as fast as real time: a remedy takes long enough to be interrupted.
-    let scratch = with_pool("1");
+    // Four times as fast as real time: a remedy takes some two seconds, long enough to be interrupted.
+    let scratch = with_pool("4");
     let (guest, _) = a_guest(&scratch);
     set(&scratch, &[&format!("media:{guest}:install.iso")]);
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"))

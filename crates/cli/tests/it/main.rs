@@ -7,6 +7,7 @@ mod bank;
 mod check;
 mod common;
 mod help;
+mod incidents;
 mod journal;
 mod lab;
 mod plan;

@@ -90,7 +90,7 @@ impl Observer for Lawful {
             match &event.what {
                 EventKind::Intent { effect, .. } => {
                     self.ordered.insert(kind(effect));
-                    self.intent(effect, snapshot);
+                    lawful(effect, snapshot);
                 }
                 // 5: the coordinator goes first and alone.
                 EventKind::HostPhase { host, phase: Phase::Admitted } => {
@@ -155,47 +155,41 @@ impl Observer for Lawful {
     }
 }
 
-impl Lawful {
-    fn intent(&self, effect: &Effect, snapshot: Snapshot<'_>) {
-        let (journal, world) = (snapshot.journal, snapshot.world);
-        match effect {
-            // 2: never with a guest on it, as far as the controller can see.
-            Effect::RebootInto { host, boot_id_before, .. } => {
-                let same = world.host(host).and_then(|at| at.boot_id.as_ref()) == Some(boot_id_before);
-                let guests = world.running_on(host).count();
-                assert!(!same || guests == 0, "{host} is told to reboot with {guests} guests on it");
+/// What holds when an effect is about to be ordered.
+fn lawful(effect: &Effect, snapshot: Snapshot<'_>) {
+    let (journal, world) = (snapshot.journal, snapshot.world);
+    match effect {
+        // 2: never with a guest on it, as far as the controller can see.
+        Effect::RebootInto { host, boot_id_before, .. } => {
+            let same = world.host(host).and_then(|at| at.boot_id.as_ref()) == Some(boot_id_before);
+            let guests = world.running_on(host).count();
+            assert!(!same || guests == 0, "{host} is told to reboot with {guests} guests on it");
+        }
+        // 8: the way back is never written, and no second bank before the first was proved good.
+        Effect::Install { host, bank, .. } => {
+            assert_ne!(world.host(host).and_then(|at| at.active), Some(*bank), "{host}: the active bank");
+            if journal.committed() == 0 {
+                assert_eq!(journal.in_flight().count(), 1, "a second bank before the first was proved good");
             }
-            // 8: the way back is never written, and no second bank before the first was proved good.
-            Effect::Install { host, bank, .. } => {
-                assert_ne!(world.host(host).and_then(|at| at.active), Some(*bank), "{host}: the active bank");
-                if journal.committed() == 0 {
-                    assert_eq!(
-                        journal.in_flight().count(),
-                        1,
-                        "a second bank before the first was proved good"
-                    );
-                }
-            }
-            // Only what the plan says is shut down.
-            Effect::StopGuest { guest, host } => {
-                assert!(
-                    stops(journal.plan()).contains(guest),
-                    "{guest} on {host} is shut down without a rule"
-                );
-            }
-            Effect::Migrate { .. }
-            | Effect::SuspendFeature { .. }
-            | Effect::RestoreFeature { .. }
-            | Effect::CheckHost { .. }
-            | Effect::SaveState { .. }
-            | Effect::EnterMaintenance { .. }
-            | Effect::LeaveMaintenance { .. }
-            | Effect::Stage { .. }
-            | Effect::StartGuest { .. }
-            | Effect::Place { .. }
-            | Effect::RunHook { .. }
-            | Effect::RunGate { .. } => {}
-            Effect::Mend { .. } | Effect::Unmend { .. } => panic!("a roll orders no remedies"),
+        }
+        // Only what the plan says is shut down.
+        Effect::StopGuest { guest, host } => {
+            assert!(stops(journal.plan()).contains(guest), "{guest} on {host} is shut down without a rule");
+        }
+        Effect::Migrate { .. }
+        | Effect::SuspendFeature { .. }
+        | Effect::RestoreFeature { .. }
+        | Effect::CheckHost { .. }
+        | Effect::SaveState { .. }
+        | Effect::EnterMaintenance { .. }
+        | Effect::LeaveMaintenance { .. }
+        | Effect::Stage { .. }
+        | Effect::StartGuest { .. }
+        | Effect::Place { .. }
+        | Effect::RunHook { .. }
+        | Effect::RunGate { .. } => {}
+        Effect::Mend { .. } | Effect::Unmend { .. } | Effect::Restart { .. } => {
+            panic!("a roll orders no remedies")
         }
     }
 }
@@ -295,6 +289,7 @@ pub(crate) fn kind(effect: &Effect) -> &'static str {
         Effect::Place { .. } => "place",
         Effect::RunHook { .. } => "hook",
         Effect::RunGate { .. } => "gate",
+        Effect::Restart { .. } => "restart",
         Effect::Mend { .. } => "mend",
         Effect::Unmend { .. } => "unmend",
     }

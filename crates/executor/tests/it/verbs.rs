@@ -51,6 +51,18 @@ fn hook(stage: HookStage, script: &str) -> Hook {
     Hook { name: "tell".to_owned(), stage, command, hosts, timeout, warn_after: None }
 }
 
+/// Orders a handing over at its second rest.
+struct Orders(std::path::PathBuf, usize);
+impl Observer for Orders {
+    fn waiting(&mut self, _: Snapshot<'_>) -> ControlFlow<()> {
+        self.1 += 1;
+        if self.1 == 2 {
+            order(&store(&self.0), &OperatorVerb::HandOver);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 #[test]
 fn a_roll_is_handed_over_and_the_next_controller_keeps_it() {
     let dir = folder();
@@ -66,16 +78,6 @@ fn a_roll_is_handed_over_and_the_next_controller_keeps_it() {
     assert_eq!(notes.rests, 3);
     // Ordered while it is held: that controller leaves at once, and gives the lease back.
     let mut executor = Executor::resume(&mut first, &mut pool, &id(), options()).unwrap();
-    struct Orders(std::path::PathBuf, usize);
-    impl Observer for Orders {
-        fn waiting(&mut self, _: Snapshot<'_>) -> ControlFlow<()> {
-            self.1 += 1;
-            if self.1 == 2 {
-                order(&store(&self.0), &OperatorVerb::HandOver);
-            }
-            ControlFlow::Continue(())
-        }
-    }
     let mut orders = Orders(dir.path().to_owned(), 0);
     let left = executor.run(&mut orders);
     assert!(matches!(left, Err(ExecutorError::Left { .. })), "{left:?}");
@@ -160,7 +162,7 @@ fn hosts_begin_only_in_their_window_and_features_are_on_while_it_is_closed() {
             }
             EventKind::HostPhase { phase: Phase::Admitted, .. } => assert_eq!(open, Some(true)),
             EventKind::Intent { .. } | EventKind::HostPhase { .. } => {
-                assert!(open.is_some(), "before the windows")
+                assert!(open.is_some(), "before the windows");
             }
             _ => {}
         }

@@ -101,6 +101,7 @@ impl LabDriver {
                 maintenance,
                 failed_releases: Vec::new(),
                 offers: std::collections::BTreeSet::new(),
+                pending_reboot: Vec::new(),
             });
         };
         Ok(HostView {
@@ -116,6 +117,7 @@ impl LabDriver {
             maintenance,
             failed_releases: status.failed.clone(),
             offers: std::collections::BTreeSet::new(),
+            pending_reboot: Vec::new(),
         })
     }
 
@@ -260,6 +262,10 @@ impl Hypervisor for LabDriver {
                 let command =
                     AgentCommand::RebootInto { bank: *bank, boot_id_before: boot_id_before.clone() };
                 self.order(key, effect, host, command);
+            }
+            Effect::Restart { host, .. } => {
+                let reason = format!("machines of the lab wait for no reboot, so {host} was not rebooted");
+                self.answer(key, Err((reason, false)));
             }
             Effect::Migrate { guest, .. }
             | Effect::Place { guest, .. }

@@ -114,7 +114,7 @@ impl SimTask {
 /// What a host can be like.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostCondition {
-    /// `pending-reboot:HOST:REASON`: it refuses maintenance and releases until it was rebooted (I-03).
+    /// `pending-reboot:HOST:REASON`: it refuses releases until it was rebooted (I-03).
     PendingReboot {
         /// What was changed since it booted.
         reason: String,

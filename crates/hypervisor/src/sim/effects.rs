@@ -62,7 +62,7 @@ impl SimPool {
         let about_coordinator =
             effect.host().is_some_and(|host| Some(host) == self.state.coordinator.as_ref());
         if let Some(reason) = self.out_of_reach()
-            && !(about_coordinator && matches!(effect, Effect::RebootInto { .. }))
+            && !(about_coordinator && matches!(effect, Effect::RebootInto { .. } | Effect::Restart { .. }))
         {
             return Err(Refusal::for_now(reason));
         }
@@ -86,7 +86,6 @@ impl SimPool {
                 if self.host_up(host)?.maintenance {
                     return Ok(Begin::Already(format!("{host} is in maintenance")));
                 }
-                self.not_pending(host)?;
                 let admission = self.state.feature(FeatureKind::HaAdmissionControl);
                 if let Some(feature) = admission.filter(FeatureView::is_on) {
                     return Err(Refusal::firm(format!(
@@ -105,6 +104,7 @@ impl SimPool {
             Effect::Migrate { guest, from, to } | Effect::Place { guest, from, to } => {
                 self.begin_move(guest, from, to)
             }
+            Effect::Restart { host, boot_id_before } => self.begin_restart(host, boot_id_before, now),
             Effect::StopGuest { guest, host } => self.begin_power(guest, host, false),
             Effect::StartGuest { guest, host } => self.begin_power(guest, host, true),
             Effect::RunHook { .. } | Effect::RunGate { .. } => {
@@ -295,7 +295,7 @@ impl SimPool {
                 Ok(format!("bank {bank} of {host} holds {release}, verified"))
             }
             // A reboot is ended by its host, at `now` of its own timer.
-            Effect::RebootInto { host, .. } => {
+            Effect::RebootInto { host, .. } | Effect::Restart { host, .. } => {
                 Err(Refusal::for_now(format!("{host} is rebooting since {}", now.0)))
             }
         }
@@ -362,6 +362,7 @@ impl SimPool {
             | Effect::SaveState { .. }
             | Effect::EnterMaintenance { .. }
             | Effect::LeaveMaintenance { .. }
+            | Effect::Restart { .. }
             | Effect::StopGuest { .. }
             | Effect::StartGuest { .. }
             | Effect::RunHook { .. }

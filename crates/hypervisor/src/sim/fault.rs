@@ -63,6 +63,7 @@ impl FaultStep {
             Effect::RebootInto { .. }
             | Effect::SuspendFeature { .. }
             | Effect::RestoreFeature { .. }
+            | Effect::Restart { .. }
             | Effect::StopGuest { .. }
             | Effect::StartGuest { .. }
             | Effect::Place { .. }

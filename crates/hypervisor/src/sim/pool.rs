@@ -134,7 +134,7 @@ impl SimPool {
             if let Some(coming) = self.arriving.get_mut(to) {
                 coming.remove(guest);
             }
-        } else if let Effect::RebootInto { host, .. } = &job.effect {
+        } else if let Effect::RebootInto { host, .. } | Effect::Restart { host, .. } = &job.effect {
             self.reboots.remove(host);
         }
         Some(job)
@@ -318,7 +318,7 @@ fn note_job(
     if let Some((guest, _, to)) = job.effect.migration() {
         moving.insert(guest.clone(), key.clone());
         arriving.entry(to.clone()).or_default().insert(guest.clone());
-    } else if let Effect::RebootInto { host, .. } = &job.effect {
+    } else if let Effect::RebootInto { host, .. } | Effect::Restart { host, .. } = &job.effect {
         reboots.insert(host.clone(), key.clone());
     }
 }

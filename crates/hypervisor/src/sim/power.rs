@@ -57,6 +57,29 @@ impl SimPool {
         }
     }
 
+    /// A reboot into the bank that runs.
+    pub(super) fn begin_restart(
+        &mut self,
+        id: &HostId,
+        before: &str,
+        now: Timestamp,
+    ) -> Result<Begin, Refusal> {
+        let host = self.state.hosts.get(id);
+        let host = host.ok_or_else(|| Refusal::firm(format!("pool {} has no host {id}", self.state.pool)))?;
+        match &host.power {
+            Power::Up if host.boot_id != before => Ok(Begin::Already(self.told_boot(id))),
+            Power::Up => {
+                self.power_cycle(id, now);
+                Ok(Begin::Waits)
+            }
+            Power::Settling { .. }
+            | Power::Booting { .. }
+            | Power::Stuck { .. }
+            | Power::Dead { .. }
+            | Power::Alone { .. } => Ok(Begin::Waits),
+        }
+    }
+
     /// The host goes down and firmware begins.
     pub(super) fn power_cycle(&mut self, id: &HostId, now: Timestamp) {
         self.break_moves(id);

@@ -319,5 +319,6 @@ fn host_view(id: HostId, memory: Mib, fault_domain: Option<String>) -> HostView 
         maintenance: false,
         failed_releases: Vec::new(),
         offers: std::collections::BTreeSet::new(),
+        pending_reboot: Vec::new(),
     }
 }

@@ -144,7 +144,7 @@ impl Host {
     }
 
     /// The host as a controller sees it.
-    fn view(&self, id: &HostId, offers: BTreeSet<String>) -> HostView {
+    fn view(&self, id: &HostId, offers: BTreeSet<String>, pending_reboot: Vec<String>) -> HostView {
         let up = self.is_up();
         let (banks, failed_releases) = self.banks.views();
         HostView {
@@ -160,6 +160,7 @@ impl Host {
             maintenance: self.maintenance,
             failed_releases,
             offers,
+            pending_reboot,
         }
     }
 }
@@ -210,7 +211,7 @@ impl SimState {
 
     /// A host as a controller sees it.
     pub(super) fn host_view(&self, id: &HostId, host: &Host) -> HostView {
-        host.view(id, self.offers(id, host))
+        host.view(id, self.offers(id, host), self.conditions.pending_reboot(id))
     }
 
     /// What a host offers to guests now.

@@ -110,6 +110,9 @@ fn events() -> Vec<Event> {
         EventKind::Warned { code: "placement".to_owned(), subject: "g1".to_owned(), text: reason },
         EventKind::SuspensionAdopted { feature, original, from: RollId::new("r1").unwrap() },
     ]);
+    // What came later stands at the end: the lines above are never changed.
+    let restart = Effect::Restart { host: host("h1"), boot_id_before: "boot-1".to_owned() };
+    kinds.push(EventKind::Intent { key: restart.key(), attempt: 1, effect: restart });
     numbered(kinds)
 }
 

@@ -13,12 +13,12 @@ pub(super) const CHECK: Check =
 const PENDING: Page = Page {
     code: "pending-reboot",
     title: "a host waits for a reboot",
-    severity: Severity::Blocker,
+    severity: Severity::Warning,
     looks_at: "every host with a turn: whether something was installed or set since its last boot that needs another",
     means: "What runs is not what is installed, so the state that would be saved and carried over is not the one that \
-            was tested. An upgrade on top of it is refused, or ends with \"incompatible\" and no reason.",
-    remedy: "Reboot the hosts one after the other, in the order of the roll (the coordinator first), each when it is \
-             in maintenance and empty. Then run the check again.",
+            was tested. An upgrade on top of it is refused by some products with \"incompatible\" and no reason.",
+    remedy: "Nothing: within its turn, when the host is empty and before the release is brought to it, the roll reboots \
+             it. Its turn takes one boot longer. To do it yourself: one host after the other, the coordinator first.",
     undo: "",
     incidents: &["I-03"],
 };
@@ -29,15 +29,13 @@ fn run(pool: &Pool<'_>, found: &mut Found) {
         found.facts(pool, "whether a reboot is pending", |host| host.turn, |facts| &facts.pending_reboot);
     let mut waiting: Vec<_> = known.into_iter().filter(|(_, reasons)| !reasons.is_empty()).collect();
     waiting.sort_by_key(|(host, _)| coordinator != Some(&host.view.id));
-    let all = waiting.len();
-    for (at, (host, reasons)) in waiting.into_iter().enumerate() {
+    for (host, reasons) in waiting {
         let name = host.name();
-        let order = if all > 1 { format!(" as number {} of {all}", at + 1) } else { String::new() };
         found.add(
             &PENDING,
             name,
             format!("since its last boot: {}", names(reasons)),
-            format!("empty {name}, reboot it{order}, wait until it serves again"),
+            format!("nothing: the roll reboots {name} within its turn, before the release is brought to it"),
         );
     }
 }

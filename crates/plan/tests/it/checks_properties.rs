@@ -76,6 +76,7 @@ fn host(index: usize) -> impl Strategy<Value = HostView> {
             version: runs.1.map(ReleaseVersion),
             maintenance: place.3,
             failed_releases: if runs.2 { vec![target().digest] } else { Vec::new() },
+            pending_reboot: Vec::new(),
             offers: runs.3,
         })
 }

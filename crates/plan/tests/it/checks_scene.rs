@@ -181,6 +181,7 @@ fn host(name: &str) -> HostView {
         version: Some(ReleaseVersion("1.0".to_owned())),
         maintenance: false,
         failed_releases: Vec::new(),
+        pending_reboot: Vec::new(),
         offers: words(&OFFERS),
     }
 }

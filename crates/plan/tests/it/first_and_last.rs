@@ -24,21 +24,25 @@ fn the_coordinator_goes_last_and_alone_if_the_policy_says_so() {
 #[test]
 fn named_hosts_go_last_in_their_order_each_alone() {
     let last = vec![host_id("c"), host_id("b")];
-    let plan = planned(&four().world(), &Policy { last, ..policy(Order::CoordinatorFirst) }, &Options::default());
+    let plan =
+        planned(&four().world(), &Policy { last, ..policy(Order::CoordinatorFirst) }, &Options::default());
     assert_eq!(order(&plan), ["a", "d", "c", "b"]);
     assert_eq!(waves(&plan), [1, 1, 1, 1]);
     let last = vec![host_id("b")];
-    let plan = planned(&four().world(), &Policy { last, ..policy(Order::CoordinatorLast) }, &Options::default());
+    let plan =
+        planned(&four().world(), &Policy { last, ..policy(Order::CoordinatorLast) }, &Options::default());
     assert_eq!(order(&plan), ["c", "d", "b", "a"], "the coordinator is the last of all");
     let last = vec![host_id("a"), host_id("b")];
-    let plan = planned(&four().world(), &Policy { last, ..policy(Order::CoordinatorLast) }, &Options::default());
+    let plan =
+        planned(&four().world(), &Policy { last, ..policy(Order::CoordinatorLast) }, &Options::default());
     assert_eq!(order(&plan), ["c", "d", "a", "b"], "unless its place is named");
 }
 
 #[test]
 fn a_pool_of_which_all_hosts_go_last_is_still_planned() {
     let last = ["d", "c", "b", "a"].map(host_id).to_vec();
-    let plan = planned(&four().world(), &Policy { last, ..policy(Order::LeastLoadedFirst) }, &Options::default());
+    let plan =
+        planned(&four().world(), &Policy { last, ..policy(Order::LeastLoadedFirst) }, &Options::default());
     assert_eq!(order(&plan), ["d", "c", "b", "a"]);
 }
 
@@ -53,7 +57,9 @@ fn the_canary_is_first_where_the_coordinator_does_not_have_to_be() {
     let policy = Policy { canary, ..policy(Order::CoordinatorFirst) };
     let plan = planned(&four().world(), &policy, &Options::default());
     assert_eq!(order(&plan)[0], "a");
-    assert!(plan.notes.iter().any(|note| note == "canary c is not the first host: the coordinator a must be"));
+    assert!(
+        plan.notes.iter().any(|note| note == "canary c is not the first host: the coordinator a must be")
+    );
 }
 
 #[test]
@@ -73,7 +79,9 @@ fn an_order_that_cannot_be_kept_is_refused_with_the_way_out() {
     let refused = |policy: &Policy, options: &Options| plan(&world, &target(), policy, options).unwrap_err();
     let name = |host: &str| Some(host_id(host));
     let unknown = Policy { canary: name("zz"), ..policy(Order::LeastLoadedFirst) };
-    assert!(refused(&unknown, &Options::default()).to_string().contains("host zz, named in canary of the policy"));
+    assert!(
+        refused(&unknown, &Options::default()).to_string().contains("host zz, named in canary of the policy")
+    );
     let unknown = Policy { last: vec![host_id("zz")], ..policy(Order::LeastLoadedFirst) };
     assert!(matches!(refused(&unknown, &Options::default()), PlanError::UnknownHost { .. }));
     let both = Policy { last: vec![host_id("a")], ..policy(Order::CoordinatorFirst) };

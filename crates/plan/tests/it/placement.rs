@@ -84,5 +84,8 @@ fn another_placement_is_a_difference() {
     let stops = planned(&world, &Policy { guests, ..with(Placement::Keep) }, &Options::default());
     let changes = diff(&keep, &stops);
     assert_eq!(changes.stops.len(), 1);
-    assert!(changes.to_string().contains("guest g00000: not stopped -> stopped and started on h"), "{changes}");
+    assert!(
+        changes.to_string().contains("guest g00000: not stopped -> stopped and started on h"),
+        "{changes}"
+    );
 }

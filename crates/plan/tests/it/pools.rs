@@ -45,6 +45,7 @@ impl Pool {
             maintenance: false,
             failed_releases: Vec::new(),
             offers: std::collections::BTreeSet::new(),
+            pending_reboot: Vec::new(),
         });
         self
     }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_model::{
-    GuestId, GuestRule, GuestStrategy, GuestView, InFlight, Mib, Movable, Order, Placement, Plan, Policy, World,
+    GuestId, GuestRule, GuestStrategy, GuestView, InFlight, Mib, Movable, Order, Placement, Plan, Policy,
+    World,
 };
 use lifeboat_plan::{Options, PlanError, Timing, codes, diff, lint, plan};
 use proptest::prelude::*;

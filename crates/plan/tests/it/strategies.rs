@@ -26,7 +26,9 @@ fn a_guest_that_is_stopped_does_not_move_and_keeps_its_room() {
     assert_eq!(plan.steps[0].moves.len(), 1);
     assert_eq!(plan.steps[2].moves[0].to, host_id("c"));
     assert_eq!(plan.figures.moves.bound, plan.figures.moves.planned, "a guest that is stopped is no move");
-    assert!(plan.notes.iter().any(|note| note.contains("shut down just before") && note.contains("g00000 on a")));
+    assert!(
+        plan.notes.iter().any(|note| note.contains("shut down just before") && note.contains("g00000 on a"))
+    );
 }
 
 #[test]

@@ -399,6 +399,33 @@ fn on_failure_pause_keeps_the_roll_open_for_a_decision_about_the_host() {
 }
 
 #[test]
+fn a_host_that_waits_for_a_reboot_is_rebooted_when_it_is_empty_and_before_anything_is_brought_to_it() {
+    let pending = |toy: &mut Toy| {
+        let mut waits = toy.world.host(&host(1)).unwrap().clone();
+        waits.pending_reboot = vec!["agents were installed".to_owned()];
+        toy.world.set_host(waits);
+    };
+    let mut whole = pool(4, Policy::default());
+    pending(&mut whole);
+    whole.take_up();
+    assert!(whole.run(Die::Never));
+    assert_eq!(whole.end(), RollEnd::Completed);
+    let at = |key: &str| *whole.ordered(key).first().unwrap();
+    assert!(at("h1/migrate/g1") < at("h1/restart") && at("h1/restart") < at("h1/stage"));
+    for death in 1..=whole.done.len() {
+        let mut toy = pool(4, Policy::default());
+        pending(&mut toy);
+        toy.take_up();
+        if !toy.run(Die::AfterEffect(death)) {
+            toy.take_up();
+            assert!(toy.run(Die::Never));
+        }
+        assert_eq!(toy.outcome(), whole.outcome());
+        toy.assert_kept();
+    }
+}
+
+#[test]
 fn hosts_that_go_last_wait_for_all_others() {
     let last: Vec<HostId> = vec![host(1)];
     let mut toy = pool(4, Policy { last, ..Policy::default() }).planned(|plan| {

@@ -93,6 +93,7 @@ pub(crate) fn pool(n: usize, policy: Policy) -> Toy {
             maintenance: false,
             failed_releases: Vec::new(),
             offers: std::collections::BTreeSet::new(),
+            pending_reboot: Vec::new(),
         })
         .collect();
     let memory = Mib::from_gib(4);
@@ -297,6 +298,17 @@ impl Toy {
             | Effect::RunGate { .. }
             | Effect::Mend { .. }
             | Effect::Unmend { .. } => {}
+            Effect::Restart { host, boot_id_before } => {
+                if self.world.running_on(host).next().is_some() {
+                    self.broken.push(format!("{host} was restarted with a guest on it"));
+                }
+                change(&mut self.world, host, &|h| {
+                    if h.boot_id.as_ref() == Some(boot_id_before) {
+                        h.boot_id = Some(format!("{boot_id_before}!"));
+                        h.pending_reboot.clear();
+                    }
+                });
+            }
             Effect::StopGuest { guest, .. } | Effect::StartGuest { guest, .. } => {
                 let running = matches!(effect, Effect::StartGuest { .. });
                 let changed = GuestView { running, ..self.world.guest(guest).unwrap().clone() };

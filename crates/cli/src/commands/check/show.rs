@@ -156,7 +156,7 @@ fn summary(ctx: &Ctx, pool: &str, report: &Report) -> String {
         text.push('\n');
         return text;
     }
-    text.push_str("; these could not, so no finding of theirs does not mean good:\n");
+    text.push_str(". No finding of these does not mean good:\n");
     let names = report.unknown.iter().map(|blind| blind.check.chars().count()).max().unwrap_or(0);
     for blind in &report.unknown {
         let mut lines = fill(&blind.why, width().saturating_sub(names + 12)).into_iter();

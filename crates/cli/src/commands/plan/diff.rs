@@ -1,7 +1,7 @@
 //! `lifeboat plan diff`
 
 use lifeboat_model::Sha256Hex;
-use lifeboat_plan::{FigureChange, PlanDiff, diff};
+use lifeboat_plan::{FigureChange, MoveChange, PlanDiff, diff};
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -21,13 +21,18 @@ struct Shown {
     new: Sha256Hex,
     same: bool,
     frame: Vec<Change>,
+    policy: Vec<Change>,
     added: Vec<String>,
     removed: Vec<String>,
     waves: Vec<Change>,
     reordered: bool,
     newly_blocked: Vec<String>,
     no_longer_blocked: Vec<String>,
+    newly_excluded: Vec<String>,
+    no_longer_excluded: Vec<String>,
     moves: Vec<Change>,
+    stops: Vec<Change>,
+    placement: Vec<Change>,
     figures: Vec<Change>,
 }
 
@@ -50,11 +55,17 @@ fn form(old: Sha256Hex, new: Sha256Hex, changes: &PlanDiff) -> Shown {
         new: change.new.clone(),
     };
     let names = |hosts: &[lifeboat_model::HostId]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let moved = |each: &MoveChange| Change {
+        name: each.guest.to_string(),
+        old: names(&each.old).join(" "),
+        new: names(&each.new).join(" "),
+    };
     Shown {
         old,
         new,
         same: changes.is_empty(),
         frame: changes.frame.iter().map(figure).collect(),
+        policy: changes.policy.iter().map(figure).collect(),
         added: names(&changes.added),
         removed: names(&changes.removed),
         waves: changes
@@ -69,15 +80,15 @@ fn form(old: Sha256Hex, new: Sha256Hex, changes: &PlanDiff) -> Shown {
         reordered: changes.reordered,
         newly_blocked: changes.newly_blocked.iter().map(|(host, _)| host.to_string()).collect(),
         no_longer_blocked: names(&changes.no_longer_blocked),
-        moves: changes
-            .moves
+        newly_excluded: names(&changes.newly_excluded),
+        no_longer_excluded: names(&changes.no_longer_excluded),
+        moves: changes.moves.iter().map(&moved).collect(),
+        stops: changes
+            .stops
             .iter()
-            .map(|each| Change {
-                name: each.guest.to_string(),
-                old: names(&each.old).join(" "),
-                new: names(&each.new).join(" "),
-            })
+            .map(|(guest, old, new)| Change { name: guest.to_string(), old: old.clone(), new: new.clone() })
             .collect(),
+        placement: changes.placement.iter().map(&moved).collect(),
         figures: changes.figures.iter().map(figure).collect(),
     }
 }

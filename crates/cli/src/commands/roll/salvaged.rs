@@ -93,6 +93,7 @@ pub(crate) struct FeatureLeft {
 }
 
 /// A host that the roll had in its hands.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a form that programs read")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HostLeft {
     pub(crate) host: HostId,
@@ -271,7 +272,7 @@ impl Reader {
             }
             EventKind::FeatureKept { feature, .. } => self.restored(seq, *feature, proof),
             EventKind::SuspensionAdopted { feature, original, .. } => {
-                self.off(seq, *feature, original, proof)
+                self.off(seq, *feature, original, proof);
             }
             EventKind::Operator { verb, who } => {
                 let mark = if proof == Proof::Proved { "" } else { " (hearsay)" };
@@ -303,7 +304,9 @@ impl Reader {
                 left.proof = proof;
             }
             Effect::Install { host, .. } => self.host(host).installing = true,
-            Effect::RebootInto { host, .. } => self.host(host).rebooting = true,
+            Effect::RebootInto { host, .. } | Effect::Restart { host, .. } => {
+                self.host(host).rebooting = true
+            }
             Effect::StopGuest { guest, host } => {
                 let (guest, host) = (guest.clone(), host.clone());
                 let stand = Stand::NotSeen;
@@ -328,7 +331,7 @@ impl Reader {
             Effect::RestoreFeature { feature, .. } => self.restored(seq, *feature, proof),
             // On hearsay a host is still taken for one in maintenance: the pool tells whether it is.
             Effect::LeaveMaintenance { host } if proof == Proof::Proved => {
-                self.host(host).maintenance = false
+                self.host(host).maintenance = false;
             }
             Effect::StartGuest { guest, .. } if proof == Proof::Proved => {
                 self.guests.remove(guest);
@@ -342,6 +345,7 @@ impl Reader {
             | Effect::Migrate { .. }
             | Effect::Stage { .. }
             | Effect::RebootInto { .. }
+            | Effect::Restart { .. }
             | Effect::StopGuest { .. }
             | Effect::StartGuest { .. }
             | Effect::Place { .. }

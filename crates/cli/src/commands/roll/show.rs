@@ -43,7 +43,8 @@ pub(super) fn watch(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
                 Style::Board => {}
             }
         }
-        row = store.roll(&row.id).map_err(store_error)?;
+        // The plan does not change, and may be large.
+        row.state = store.state(&row.id).map_err(store_error)?.0;
         let held = store.holder(&row.pool).is_some();
         if style == Style::Board
             && let Some(board) = published(ctx, &row)

@@ -45,6 +45,7 @@ pub(crate) fn carry_out(state: &mut State, scene: &Scene, mutant: Mutant, effect
         }
         Effect::CheckHost { .. }
         | Effect::SaveState { .. }
+        | Effect::Restart { .. }
         | Effect::Stage { .. }
         | Effect::RunHook { .. }
         | Effect::RunGate { .. }
@@ -116,6 +117,7 @@ pub(crate) fn is_done(state: &State, effect: &Effect) -> bool {
         }
         Effect::CheckHost { .. }
         | Effect::SaveState { .. }
+        | Effect::Restart { .. }
         | Effect::Stage { .. }
         | Effect::Install { .. }
         | Effect::RunHook { .. }

@@ -139,14 +139,16 @@ impl Mutant {
             }
             Self::RestoreEarly => {
                 let pending = journal.hosts().iter().any(|run| run.phase == Phase::Pending);
-                let last = journal.suspensions().iter().rev().find(|s| !s.restored);
-                if let (false, Some(last), Some(_)) = (pending, last, journal.in_flight().next()) {
+                let moves = |action: &Action| {
+                    matches!(action, Action::Perform { effect: Effect::Migrate { .. }, .. })
+                };
+                let off = journal.suspensions().iter().all(|s| !s.restored);
+                if let (false, true, true, Some(last)) =
+                    (pending, off, actions.iter().any(moves), journal.suspensions().last())
+                {
                     let effect =
                         Effect::RestoreFeature { feature: last.feature, original: last.original.clone() };
-                    let ordered = state.fold.journal.is_open(&effect.key());
-                    if !ordered {
-                        actions.push(Action::Perform { attempt: 1, effect });
-                    }
+                    actions.insert(0, Action::Perform { attempt: 1, effect });
                 }
             }
             Self::StoppedForgotten => {

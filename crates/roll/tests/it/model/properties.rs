@@ -167,13 +167,11 @@ pub(crate) fn told(state: &State, end: &RollEnd) -> String {
 fn same_end(machine: &Machine, state: &State) -> bool {
     let Some(end) = ended(state).filter(|_| machine.compare) else { return true };
     let told = told(state, end);
-    match &machine.known {
-        Some(known) => known.contains(&told),
-        None => {
-            machine.ends.lock().unwrap().insert(told);
-            true
-        }
+    if let Some(known) = &machine.known {
+        return known.contains(&told);
     }
+    machine.ends.lock().unwrap().insert(told);
+    true
 }
 
 fn ends(machine: &Machine, state: &State) -> bool {
@@ -203,6 +201,7 @@ fn quiet(machine: &Machine, state: &State) -> bool {
         | Effect::RunGate { .. }
         // They concern a bank that does not run, and a boot that is over.
         | Effect::Install { .. }
+        | Effect::Restart { .. }
         | Effect::RebootInto { .. } => false,
         Effect::SuspendFeature { .. }
         | Effect::RestoreFeature { .. }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lifeboat_model::{
     Bank, BankState, BankView, Effect, FeatureKind, FeatureView, Figures, GuestId, GuestStop, GuestView,
-    HostId, HostView, InFlight, Mib, Millis, Movable, Move, OperatorVerb, PLAN_SCHEMA, Plan, PlanStep,
-    Policy, PoolName, Timeouts, Timestamp, World,
+    HostView, InFlight, Mib, Millis, Movable, Move, OperatorVerb, PLAN_SCHEMA, Plan, PlanStep, Policy,
+    PoolName, Timeouts, Timestamp, World,
 };
 
 use crate::toy::{guest, host, release};
@@ -135,6 +135,7 @@ impl Shape {
             maintenance: false,
             failed_releases: Vec::new(),
             offers: std::collections::BTreeSet::new(),
+            pending_reboot: Vec::new(),
         });
         let places = self.guests.iter().enumerate().flat_map(|(at, count)| std::iter::repeat_n(at, *count));
         let guests = places.enumerate().map(|(number, at)| GuestView {
@@ -245,8 +246,4 @@ pub(crate) fn policy() -> Policy {
 pub(crate) fn bank(state: BankState, serial: u64) -> BankView {
     let release = release(serial);
     BankView { state, version: Some(release.version), digest: Some(release.digest), updated: 1, note: None }
-}
-
-pub(crate) fn host_of(name: &HostId) -> usize {
-    name.as_str().trim_start_matches('h').parse().unwrap()
 }

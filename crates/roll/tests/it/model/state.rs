@@ -83,6 +83,7 @@ pub(crate) fn bank_of(number: u8) -> Bank {
 }
 
 /// What must never happen, and did.
+#[expect(clippy::struct_excessive_bools, reason = "each is a promise of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Broken {
     pub(crate) guest_lost: bool,
