@@ -97,7 +97,7 @@ fn draw(out: &mut String, panels: &[&Block], height: f64) -> std::fmt::Result {
         (Way::Serial, "one host at a time *"),
         (Way::Waves, "K hosts at a time *"),
         (Way::XoNew, "guests brought back *"),
-        (Way::Hroller, "the same, real program"),
+        (Way::Hroller, "hroller, real program"),
     ] {
         mark(out, way, x, 80.0)?;
         text(out, x + 12.0, 84.0, if way.ours() { "own" } else { "" }, name)?;

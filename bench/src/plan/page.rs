@@ -29,17 +29,18 @@ pub(crate) const NOTES: [&str; 9] = [
     "`/bound` is the ratio to what no way of that kind can go below: for moves and GB of ways that bring guests back \
      (xapi + restore, hroller) two moves per guest, for all others the bound of `keep`; for hours the bound of \
      `keep`, at most K hosts in flight (hroller does not keep to K).",
-    "hroller reaches the smallest number of batches, but with up to a third of the pool down, no spare host and no \
-     canary. Its moves are those it lists, twice, since by its man page every guest moves back after each group.",
-    "The ramp pays time for fewest moves: compare its hours with those of the window with the same K. Spill K buys \
-     most of that time with a few per cent more moves.",
+    "hroller reaches the smallest number of batches, but with up to 40 % of the pool down, hardly a host to spare and \
+     no canary. Its moves are those it lists, twice, since by its man page every guest moves back after each group.",
+    "The ramp pays time for fewest moves: compare its hours with those of the window and the waves with the same K. \
+     Spill K buys most of that time with 3 to 11 % more moves. Lock-step waves of K come near to spill K in both, but \
+     begin with K hosts at once: no host proves the release first.",
     "Parallelism itself costs moves of memory: serial least loaded may move less GB than the parallel ramp and its \
      evening out together.",
     "`to even out`: further moves per guest until no host has more than 1.10 times the average load, by one simple \
      greedy way for all; with (n!), n hosts of the worst seed cannot be brought there so. Headroom: memory to spare \
      at the worst moment, in hosts.",
     "`no target`: guests that had nowhere to go when their host's turn came. Real tools fail there, or reboot the \
-     host with them. Lifeboat names such a host as blocked before anything begins.",
+     host with them; waves and window wait for room, StarlingX's lists are fixed beforehand and cannot. Lifeboat names such a host as blocked before anything begins.",
 ];
 
 /// Writes the page.

@@ -80,18 +80,15 @@ fn deliver(ctx: &Ctx, name: &str, orders: &[SimOrder]) -> Result<(), CliError> {
         return Ok(());
     }
     let opened = if sim_is_held(&dir) { None } else { SimPool::open(&dir, clock(file.speed)).ok() };
-    let through = match opened {
-        Some(mut sim) => {
-            for order in orders {
-                sim.order(order).map_err(|cause| refused(&file, cause))?;
-            }
-            "pool"
+    let through = if let Some(mut sim) = opened {
+        for order in orders {
+            sim.order(order).map_err(|cause| refused(&file, cause))?;
         }
+        "pool"
+    } else {
         // Somebody has it, or took it just now.
-        None => {
-            leave_orders(&dir, orders).map_err(|cause| driver_error(&file, cause))?;
-            "controller"
-        }
+        leave_orders(&dir, orders).map_err(|cause| driver_error(&file, cause))?;
+        "controller"
     };
     let ordered = Ordered { pool: file.name.as_str(), orders, through };
     ctx.out.object("pool-ordered", &ordered, file.name.as_str(), || match through {

@@ -55,7 +55,11 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
         ctx.out.say("the plan was not kept (--dry-run)");
     }
     let ended = match made.blocked.len() {
-        0 => check::refuse(&made.pool, &findings),
+        0 => {
+            // A roll that goes on keeps this plan from being started, not from being made.
+            let others = findings.into_iter().filter(|finding| finding.code != "roll-not-ended");
+            check::refuse(&made.pool, &others.collect::<Vec<_>>())
+        }
         count => {
             let hosts = if count == 1 { "1 host is".to_owned() } else { format!("{count} hosts are") };
             let each: Vec<String> =

@@ -5,6 +5,7 @@
 //! every record and every effect comes out of [`lifeboat_roll::decide`]. Does not: prove the store, the lease or a
 //! driver; what is left out is said in `docs/design/proof.md`.
 
+mod act;
 mod driver;
 mod fold;
 mod machine;
