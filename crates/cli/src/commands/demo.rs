@@ -189,7 +189,7 @@ impl<'a> Demo<'a> {
             .map_err(|cause| CliError::new(Kind::Bug, "writing the source of a plan").because(cause))?;
         let mut view = live(self.ctx, &id)?;
         let mut executor =
-            Executor::start(&mut store, &mut self.pool, &id, &plan, &hash, &context, options())
+            Executor::start(&mut store, &mut self.pool, &id, &plan, &hash, &context, options(plan.steps.len()))
                 .map_err(executor_error)?;
         let end = executor.run(&mut view).map_err(executor_error)?;
         view.draw(executor.snapshot(), true);

@@ -7,7 +7,7 @@ use super::page::Page;
 /// Width of a picture and of the names at its left, in its own units.
 pub(crate) const WIDTH: f64 = 1120.0;
 pub(crate) const LEFT: f64 = 118.0;
-pub(crate) const RIGHT: f64 = 34.0;
+pub(crate) const RIGHT: f64 = 96.0;
 
 /// From times to places.
 #[derive(Debug, Clone, Copy)]

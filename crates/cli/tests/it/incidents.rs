@@ -119,7 +119,8 @@ fn word(word: &str) -> String {
         "[ROLL]"
     } else if core.starts_with("lifeboat@") {
         "[CONTROLLER]"
-    } else if (core.len() == 12 || core.len() == 64) && hex(core) && !core.bytes().all(|b| b.is_ascii_digit()) {
+    } else if (core.len() == 12 || core.len() == 64) && hex(core) && !core.bytes().all(|b| b.is_ascii_digit())
+    {
         "[HASH]"
     } else {
         return word.to_owned();

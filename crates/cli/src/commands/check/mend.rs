@@ -76,7 +76,7 @@ impl<'d> Mender<'d> {
         pool: &'d PoolFile,
     ) -> Result<Self, CliError> {
         let store = open_store(ctx)?;
-        let lease = store.lease(&pool.name, options().holder).map_err(store_error)?;
+        let lease = store.lease(&pool.name, options(0).holder).map_err(store_error)?;
         let heads = store.heads().map_err(store_error)?;
         if let Some(head) =
             heads.iter().find(|head| head.pool == pool.name && head.state == RollState::Active)

@@ -289,8 +289,8 @@ fn take_up(ctx: &Ctx, mut store: Store, row: &RollRow, verbs: &[OperatorVerb]) -
     let before: Vec<_> =
         store.events(row, 0).map_err(store_error)?.into_iter().map(|link| link.event).collect();
     let view = live(ctx, &row.id)?;
-    let mut executor =
-        Executor::resume(&mut store, driver.as_mut(), &row.id, options()).map_err(executor_error)?;
+    let mut executor = Executor::resume(&mut store, driver.as_mut(), &row.id, options(row.plan.steps.len()))
+        .map_err(executor_error)?;
     for verb in verbs {
         executor.order(verb, &who()).map_err(executor_error)?;
     }

@@ -19,9 +19,16 @@ pub(crate) fn holder() -> Holder {
     Holder { name, since: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string() }
 }
 
-/// How the loop runs for a person who looks on.
-pub(crate) fn options() -> Options {
+/// Hosts of a pool that is large.
+const LARGE: usize = 200;
+
+/// How the loop runs for a person who looks on. In a large pool news are gathered for a moment, so that one durable
+/// step serves many.
+pub(crate) fn options(hosts: usize) -> Options {
     let mut options = Options::new(holder());
+    if hosts > LARGE {
+        options.gather = std::time::Duration::from_millis(50);
+    }
     options.wait = std::time::Duration::from_millis(150);
     options
 }

@@ -44,7 +44,7 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
     confirm(ctx, &stored.plan, &format!("carry out plan {}", stored.hash.short()))?;
     let mut driver = drivers::open(&pool, &dir, Some(&source))?;
     let mut store = open_store(ctx)?;
-    let mut options = options();
+    let mut options = options(stored.plan.steps.len());
     match &args.adopt {
         None => nothing_left_off(&store, &stored.plan)?,
         Some(old) => {
@@ -115,6 +115,26 @@ fn not_rolling(store: &Store, plan: &Plan) -> Result<(), CliError> {
 
 /// A new roll takes the place of one that stopped; what that one left switched off must not be forgotten.
 fn nothing_left_off(store: &Store, plan: &Plan) -> Result<(), CliError> {
+    let heads = store.heads().map_err(store_error)?;
+    if let Some(last) = heads.iter().find(|head| head.pool == plan.pool)
+        && let Ok(left) = super::salvaged::adoptable(store, &last.id)
+        && !left.is_empty()
+    {
+        let names: Vec<String> =
+            left.iter().map(|(kind, value, _)| format!("{kind} (was {value})")).collect();
+        return Err(CliError::new(
+            Kind::Conflict,
+            format!(
+                "roll {}, whose journal was lost, left something switched off: {}",
+                last.id,
+                names.join(", ")
+            ),
+        )
+        .remedy(format!(
+            "let this roll restore it: add --adopt {}; or restore it now: lifeboat roll recover {} --restore",
+            last.id, last.id
+        )));
+    }
     let rolls = store.rolls().map_err(store_error)?;
     let stopped = rolls.iter().find(|row| row.pool == plan.pool && row.state == RollState::Stopped);
     let Some(row) = stopped else { return Ok(()) };
