@@ -65,7 +65,7 @@ impl Kind {
             Self::Failed => (1, "failed", "failed"),
             Self::Usage => (2, "usage", "usage"),
             Self::Blockers => (3, "blockers", "checks found blockers, nothing changed"),
-            Self::PartlyDone => (4, "partly-done", "partly done, can be resumed"),
+            Self::PartlyDone => (4, "partly-done", "partly done; see what is left: lifeboat roll status"),
             Self::NeedsPerson => (5, "needs-person", "needs a person"),
             Self::NotFound => (6, "not-found", "not found or ambiguous"),
             Self::Conflict => (7, "conflict", "conflict, locked"),

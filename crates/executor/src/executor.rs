@@ -446,6 +446,7 @@ impl<'a> Executor<'a> {
         let (news, mut outcomes) = self.hear()?;
         quiet |= news.is_empty() && outcomes.is_empty();
         self.may_go_on(observer, StepPoint::AfterPoll)?;
+        let mut stale = false;
         for event in news {
             match event {
                 DriverEvent::Outcome { key, outcome } => {
@@ -462,7 +463,8 @@ impl<'a> Executor<'a> {
                 DriverEvent::Guest(guest) => {
                     self.touch_host_of(&guest.id);
                     self.journal.touch(&guest.host);
-                    self.world.set_guest(guest).map_err(lifeboat_hypervisor::DriverError::World)?;
+                    // On a host that joined a moment ago: only the whole pool tells.
+                    stale |= self.world.set_guest(guest).is_err();
                 }
                 DriverEvent::GuestGone(guest) => {
                     self.touch_host_of(&guest);
@@ -473,6 +475,10 @@ impl<'a> Executor<'a> {
                     self.progress.insert(key, progress);
                 }
             }
+        }
+        if stale {
+            self.look()?;
+            quiet = true;
         }
         outcomes.into_iter().try_for_each(|outcome| self.note(outcome))?;
         Ok(quiet)

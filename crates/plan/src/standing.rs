@@ -109,7 +109,9 @@ fn obstacle(
     if host.view.failed_releases.contains(&target.digest) && !options.retry.contains(id) {
         return Some(blocked(
             format!("release {target} failed on this host before"),
-            format!("find out why; then ask for a retry on {id} explicitly, or exclude it from this plan"),
+            format!(
+                "find out why; then try again on purpose with --retry {id}, or exclude it from this plan"
+            ),
         ));
     }
     let held = host.staying.iter().find_map(|&guest| holds(pool, host, guest, policy));

@@ -28,7 +28,9 @@ pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) {
     let common = Common::of(view);
     let mut free = common.limit.saturating_sub(journal.in_flight.len());
     // A look ahead past a host that must wait, but not past the whole pool at every event.
-    for &step in journal.pending.iter().take(common.limit.saturating_mul(2)) {
+    // With nothing in flight all are looked at: there is nothing else to wait for.
+    let ahead = if journal.in_flight.is_empty() { usize::MAX } else { common.limit.saturating_mul(2) };
+    for &step in journal.pending.iter().take(ahead) {
         if free == 0 || common.obstacle.is_some() {
             break;
         }
@@ -72,7 +74,7 @@ fn limit(view: &View<'_>) -> usize {
     }
 }
 
-/// Hosts that this roll had in hand, that a person is to look at, and that do not serve.
+/// Hosts that this roll had in hand, that a person is to look at or has left at that, and that do not serve.
 fn lost<'a>(view: &View<'a>) -> impl Iterator<Item = (usize, &'a HostRun)> {
     let out = view.journal.out.iter().filter_map(|&step| Some((step, view.journal.hosts.get(step)?)));
     let world = view.world;
@@ -180,6 +182,8 @@ struct Common<'a> {
     /// The host of the first wave, while none is proved good.
     first: Option<usize>,
     obstacle: Option<Obstacle<'a>>,
+    /// A host that was lost, the memory of the hosts that serve, and what guests use of it.
+    lost: Option<(&'a HostRun, Mib, Mib)>,
 }
 
 impl<'a> Common<'a> {
@@ -193,7 +197,12 @@ impl<'a> Common<'a> {
         } else {
             soaking(view).map(|(gone, soak)| Obstacle::Soaking(gone, soak))
         };
-        Self { limit, first, obstacle }
+        let lost = lost(view).next().map(|(_, run)| {
+            let serving = view.world.hosts().filter(|host| host.reachable && !host.maintenance);
+            let used = view.world.guests().filter(|guest| guest.running).map(|guest| guest.memory).sum();
+            (run, serving.map(|host| host.memory).sum(), used)
+        });
+        Self { limit, first, obstacle, lost }
     }
 }
 
@@ -249,22 +258,21 @@ fn own_obstacle<'a>(view: &View<'a>, common: &Common<'a>, step: usize) -> Option
     }
     if view.policy.one_per_fault_domain
         && let Some(domain) = domain_of(view, step)
-        && let Some((_, run)) = lost(view).find(|&(other, _)| domain_of(view, other) == Some(domain))
+        && let Some((_, run)) =
+            lost(view).find(|&(other, _)| other != step && domain_of(view, other) == Some(domain))
     {
         return Some(Obstacle::Lost(run, domain));
     }
-    no_room(view, step)
+    no_room(view, common, step)
 }
 
 /// The plan did not reckon with a host that was lost: the sums are made anew.
-fn no_room<'a>(view: &View<'a>, step: usize) -> Option<Obstacle<'a>> {
-    let (_, run) = lost(view).next()?;
-    let host = &view.journal.hosts.get(step)?.host;
-    let serving =
-        view.world.hosts().filter(|other| other.reachable && !other.maintenance && other.id != *host);
-    let left: Mib = serving.map(|other| other.memory).sum();
-    let load: Mib = view.world.guests().filter(|guest| guest.running).map(|guest| guest.memory).sum();
-    (left < load).then_some(Obstacle::NoRoom(run, left, load))
+fn no_room<'a>(view: &View<'a>, common: &Common<'a>, step: usize) -> Option<Obstacle<'a>> {
+    let (run, serving, used) = common.lost?;
+    let host = view.world.host(&view.journal.hosts.get(step)?.host)?;
+    let own = if host.reachable && !host.maintenance { host.memory } else { Mib(0) };
+    let left = serving.saturating_sub(own);
+    (left < used && run.host != host.id).then_some(Obstacle::NoRoom(run, left, used))
 }
 
 /// For a host that goes last: one before it in the plan that has not come to an end.
@@ -339,9 +347,9 @@ fn stuck(view: &View<'_>, actions: &mut Vec<Action>) {
         });
         let Some(target) = lost else { continue };
         let reason = format!(
-            "{} was to take its guests and is {}; make a new plan for the hosts that are left",
+            "not begun: {} was to take its guests and is {}; make a new plan for the hosts that are left",
             target.host, target.phase
         );
-        actions.push(record_phase(&run.host, Phase::NeedsYou { reason }));
+        actions.push(record_phase(&run.host, Phase::Skipped { reason }));
     }
 }

@@ -195,10 +195,13 @@ impl View<'_> {
         if self.now.since(run.since) <= limit {
             return Want::Wait;
         }
-        let reason = format!("no answer within {limit}");
+        let reason = format!("{NO_ANSWER} {limit}");
         Want::Act(record_outcome(run.effect.key(), Outcome::Failed { reason, retriable: false }))
     }
 }
+
+/// How the reason begins of an order whose time was over.
+pub(crate) const NO_ANSWER: &str = "no answer within";
 
 pub(crate) fn record_outcome(key: EffectKey, outcome: Outcome) -> Action {
     Action::Record(EventKind::Outcome { key, outcome })

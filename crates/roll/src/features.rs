@@ -7,9 +7,15 @@
 
 use lifeboat_model::{Effect, EventKind, FeatureKind};
 
-use crate::decide::{Action, View, Want};
+use crate::decide::{Action, NO_ANSWER, View, Want};
 use crate::journal::{EffectRun, EffectState, Status, Suspension};
-use crate::waves;
+use crate::{placement, waves};
+
+/// Code of the warning that a feature may be switched off by an order that comes late.
+const LATE: &str = "feature-late";
+
+/// Code of the warning that a feature stays off while the roll waits.
+const LEFT_OFF: &str = "feature-left-off";
 
 /// What is to be done before hosts may be looked at; nothing to do and [`ready`] lets them.
 pub(crate) fn prepare(view: &View<'_>) -> Vec<Action> {
@@ -20,6 +26,17 @@ pub(crate) fn prepare(view: &View<'_>) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut stuck = Vec::new();
         restore(view, &mut actions, &mut stuck);
+        for (feature, reason) in stuck {
+            let (code, subject) = (LEFT_OFF.to_owned(), feature.to_string());
+            if !view
+                .journal
+                .warnings
+                .iter()
+                .any(|w| w.code == code && w.subject == subject && w.text == reason)
+            {
+                actions.push(Action::Record(EventKind::Warned { code, subject, text: reason }));
+            }
+        }
         return actions;
     }
     if wanted(view) { suspend(view) } else { Vec::new() }
@@ -45,7 +62,8 @@ pub(crate) fn ready(view: &View<'_>) -> bool {
 fn wanted(view: &View<'_>) -> bool {
     let journal = view.journal;
     let idle = journal.in_flight.is_empty();
-    let nothing_left = idle && journal.pending.is_empty();
+    let placing = journal.committed > 0 && placement::left(journal) > 0;
+    let nothing_left = idle && journal.pending.is_empty() && !placing;
     let paused = journal.status == Status::Paused || (journal.status == Status::Finishing && idle);
     !(view.retreating() || paused || nothing_left)
 }
@@ -53,13 +71,16 @@ fn wanted(view: &View<'_>) -> bool {
 /// The roll waits for hours with nothing in flight: what protects the pool is on meanwhile.
 fn resting(view: &View<'_>) -> bool {
     let journal = view.journal;
-    wanted(view) && journal.in_flight.is_empty() && waves::long_wait(view).is_some()
+    wanted(view)
+        && journal.in_flight.is_empty()
+        && !journal.pending.is_empty()
+        && waves::long_wait(view).is_some()
 }
 
-/// Features of the plan, then those that an earlier roll had switched off.
+/// Features of the plan, then those that an earlier roll had switched off or a person has switched on meanwhile.
 fn kinds(view: &View<'_>) -> Vec<FeatureKind> {
     let mut kinds = view.journal.plan.suspends.clone();
-    for suspension in view.journal.suspensions.iter().filter(|s| !s.restored) {
+    for suspension in &view.journal.suspensions {
         if !kinds.contains(&suspension.feature) {
             kinds.push(suspension.feature);
         }
@@ -196,9 +217,28 @@ fn switched_on(view: &View<'_>) -> Option<Vec<Action>> {
     Some(vec![Action::Record(EventKind::FeatureTouched { feature, value }), Action::Record(held)])
 }
 
+/// The warning about an order to suspend that had no answer in time: it may be carried out after all, when the feature
+/// has been restored.
+fn late(view: &View<'_>, s: &Suspension, state: &EffectState) -> Option<Action> {
+    let EffectState::Failed { reason, .. } = state else { return None };
+    let (code, subject) = (LATE.to_owned(), s.feature.to_string());
+    let told = view.journal.warnings.iter().any(|w| w.code == code && w.subject == subject);
+    (reason.starts_with(NO_ANSWER) && !told).then(|| {
+        let text = format!(
+            "the order to switch {} off had {reason} and may still be carried out; see that it stays at {}",
+            s.feature, s.original
+        );
+        Action::Record(EventKind::Warned { code, subject, text })
+    })
+}
+
 /// Restores in reverse order, one after the other. True when nothing is left to be done; `stuck` says what could
 /// not be.
-pub(crate) fn restore(view: &View<'_>, actions: &mut Vec<Action>, stuck: &mut Vec<String>) -> bool {
+pub(crate) fn restore(
+    view: &View<'_>,
+    actions: &mut Vec<Action>,
+    stuck: &mut Vec<(FeatureKind, String)>,
+) -> bool {
     for s in view.journal.suspensions.iter().rev().filter(|s| !s.restored) {
         let suspend = suspension(s);
         let ordered = view.journal.effect(&suspend).map(|run| &run.state);
@@ -207,6 +247,10 @@ pub(crate) fn restore(view: &View<'_>, actions: &mut Vec<Action>, stuck: &mut Ve
             if let Want::Act(action) = view.want_step(&suspend) {
                 actions.push(action);
             }
+            return false;
+        }
+        if let Some(warning) = ordered.and_then(|state| late(view, s, state)) {
+            actions.push(warning);
             return false;
         }
         let effect = Effect::RestoreFeature { feature: s.feature, original: s.original.clone() };
@@ -229,7 +273,7 @@ pub(crate) fn restore(view: &View<'_>, actions: &mut Vec<Action>, stuck: &mut Ve
             }
             Want::Wait => return false,
             Want::Done => {}
-            Want::GaveUp { reason } => stuck.push(reason),
+            Want::GaveUp { reason } => stuck.push((s.feature, reason)),
         }
     }
     true

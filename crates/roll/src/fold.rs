@@ -1,7 +1,7 @@
 //! Applying one event to the state of a roll.
 
 use lifeboat_model::{
-    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, FeatureKind, GuestId, HostId, IllegalPhase,
+    EVENT_SCHEMA, Effect, EffectKey, Event, EventKind, FeatureKind, GuestId, HookStage, HostId, IllegalPhase,
     OperatorVerb, Outcome, Phase, RollEnd, Timestamp,
 };
 use thiserror::Error;
@@ -130,13 +130,24 @@ impl Journal {
             }
             EventKind::CoordinatorLost { .. } => self.coordinator_lost_since = Some(at),
             EventKind::CoordinatorBack { .. } => self.coordinator_lost_since = None,
-            EventKind::Operator { verb, .. } => self.apply_verb(seq, verb)?,
-            EventKind::RollEnded { end } => self.status = Status::Ended(end.clone()),
+            EventKind::Operator { verb, .. } => {
+                self.forget_failed_restores();
+                self.apply_verb(seq, verb)?;
+            }
+            EventKind::RollEnded { end } => {
+                self.status = Status::Ended(end.clone());
+                if !matches!(end, RollEnd::Stopped { .. }) {
+                    self.forget_started();
+                }
+            }
             EventKind::Held { reason, finish } => {
                 if self.status == Status::Running || self.status == Status::Finishing {
                     self.status = if *finish { Status::Finishing } else { Status::Paused };
                 }
-                self.held = Some(reason.clone());
+                self.held = Some(match self.held.take() {
+                    Some(before) if before != *reason => format!("{before}; {reason}"),
+                    Some(_) | None => reason.clone(),
+                });
             }
             EventKind::FeatureTouched { feature, value } => self.feature_touched(*feature, value, at),
             EventKind::FeatureKept { feature, value, .. } => {
@@ -148,6 +159,7 @@ impl Journal {
                 self.forget_orders(*feature);
             }
             EventKind::WindowOpened { until } => {
+                self.forget_failed_restores();
                 self.window = Some(WindowState { open: true, since: at, until: *until });
             }
             EventKind::WindowClosed { until } => {
@@ -167,13 +179,34 @@ impl Journal {
         Ok(())
     }
 
+    /// At the end for good only those guests are down that the roll has named.
+    fn forget_started(&mut self) {
+        let warnings = &self.warnings;
+        let named = |guest: &GuestId| {
+            warnings.iter().any(|w| w.code == crate::pool::LEFT_DOWN && w.subject == guest.as_str())
+        };
+        for run in self.hosts.iter_mut().filter(|run| !run.stopped.is_empty()) {
+            run.stopped.retain(|guest, _| named(guest));
+        }
+    }
+
+    /// A restoration that failed is tried again when something else has happened.
+    fn forget_failed_restores(&mut self) {
+        let failed = |run: &EffectRun| {
+            matches!(run.effect, Effect::RestoreFeature { .. })
+                && matches!(run.state, EffectState::Failed { .. })
+        };
+        self.pool_effects.retain(|_, run| !failed(run));
+    }
+
     /// What somebody gave a feature meanwhile is what it gets back; it is to be suspended anew.
     fn feature_touched(&mut self, feature: FeatureKind, value: &str, since: Timestamp) {
         if !self.suspensions.iter().any(|s| s.feature == feature && !s.restored) {
             self.adopt(feature, value, since);
         }
         for suspension in self.suspensions.iter_mut().filter(|s| s.feature == feature && !s.restored) {
-            value.clone_into(&mut suspension.original);
+            let before = std::mem::replace(&mut suspension.original, value.to_owned());
+            suspension.before_touch.get_or_insert(before);
         }
         self.forget_orders(feature);
     }
@@ -192,7 +225,14 @@ impl Journal {
     /// Takes over what an earlier roll switched off, as if this one had.
     fn adopt(&mut self, feature: FeatureKind, original: &str, since: Timestamp) {
         let original = original.to_owned();
-        self.suspensions.push(Suspension { feature, original, since, restored: false, kept: None });
+        self.suspensions.push(Suspension {
+            feature,
+            original,
+            since,
+            restored: false,
+            kept: None,
+            before_touch: None,
+        });
     }
 
     fn interrupt(&mut self) {
@@ -219,6 +259,7 @@ impl Journal {
                         since: run.since,
                         restored: false,
                         kept: None,
+                        before_touch: None,
                     });
                 }
             }
@@ -230,7 +271,11 @@ impl Journal {
             }
             Effect::StopGuest { host, guest } => {
                 let since = run.since;
-                self.run_mut(seq, host)?.stopped.entry(guest.clone()).or_insert(since);
+                let start = Effect::StartGuest { guest: guest.clone(), host: host.clone() }.key();
+                let host = self.run_mut(seq, host)?;
+                host.stopped.entry(guest.clone()).or_insert(since);
+                // A start of an earlier turn has ended: this shutdown has one of its own.
+                host.effects.remove(&start);
             }
             Effect::RestoreFeature { .. }
             | Effect::CheckHost { .. }
@@ -241,11 +286,15 @@ impl Journal {
             | Effect::Restart { .. }
             | Effect::StartGuest { .. }
             | Effect::Place { .. }
-            | Effect::RunHook { .. }
             | Effect::RunGate { .. }
             | Effect::Mend { .. }
             | Effect::Unmend { .. }
             | Effect::Stage { .. } => {}
+            Effect::RunHook { host, stage, .. } => {
+                if matches!(stage, HookStage::PreMaintenance | HookStage::Maintenance) {
+                    self.run_mut(seq, host)?.prepared = true;
+                }
+            }
         }
         match run.effect.host().cloned() {
             Some(host) => {
@@ -295,8 +344,13 @@ impl Journal {
             (&run.effect, &run.state, step)
         {
             let guest = guest.clone();
-            if let Some(host) = self.hosts.get_mut(step) {
-                host.stopped.remove(&guest);
+            if let Some(run) = self.hosts.get_mut(step) {
+                // A shutdown that was told to have failed may still be carried out, after this start.
+                let stop = Effect::StopGuest { guest: guest.clone(), host: run.host.clone() }.key();
+                let failed = |stop: &EffectRun| matches!(stop.state, EffectState::Failed { .. });
+                if !run.effects.get(&stop).is_some_and(failed) {
+                    run.stopped.remove(&guest);
+                }
             }
         } else if let (Effect::RestoreFeature { feature, .. }, EffectState::Done) = (&run.effect, &run.state)
         {
@@ -323,7 +377,7 @@ impl Journal {
             let done = self
                 .placements
                 .get(&Effect::Place { guest, from, to }.key())
-                .is_some_and(|run| run.state == EffectState::Done);
+                .is_some_and(|run| matches!(run.state, EffectState::Done | EffectState::NothingToDo { .. }));
             if !done && !self.unplaced.contains(&planned.guest) {
                 return;
             }
@@ -345,12 +399,21 @@ impl Journal {
         before.check_next(phase).map_err(|source| FoldError::Phase { seq, host: host.clone(), source })?;
         run.phase = phase.clone();
         run.since = at;
-        if !phase.in_flight() {
+        // Only a person's part can be left: every other end comes after the hooks of the last stage.
+        if before.in_flight() && !phase.in_flight() && !matches!(phase, Phase::NeedsYou { .. }) {
+            run.prepared = false;
+        }
+        if before.in_flight() && !phase.in_flight() {
             run.effects.clear();
+        } else if !phase.in_flight() {
+            run.forget_ended();
+        }
+        if !phase.in_flight() {
             run.boot_id_before = None;
         }
         if matches!(phase, Phase::Admitted) {
             run.bank = None;
+            self.forget_failed_restores();
         }
         self.touched.insert(step);
         self.count(step, &before, phase, at);
@@ -375,7 +438,8 @@ impl Journal {
         }
         if matches!(after, Phase::NeedsYou { .. }) {
             self.out.insert(step);
-        } else {
+        } else if !matches!(after, Phase::Pending | Phase::Skipped { .. }) {
+            // One that is left out, or tried again later, serves no more than before.
             self.out.remove(&step);
         }
         if matches!(after, Phase::Committed) {
@@ -429,18 +493,21 @@ impl Journal {
                     }
                 }
                 Status::Ended(RollEnd::Stopped { .. }) => self.reopen(),
+                // A stop that a person or a gate ordered and that is still under way is taken back.
+                Status::Running if self.halted.is_some() && !self.stopped_by_failure() => self.reopen(),
                 Status::Running | Status::Aborting | Status::Ended(_) => {}
             },
             OperatorVerb::Abort => {
                 if matches!(self.status, Status::Ended(RollEnd::Stopped { .. })) {
                     self.reopen();
                 }
+                self.aborted = true;
                 if !matches!(self.status, Status::Ended(_)) {
                     self.status = Status::Aborting;
                 }
             }
             OperatorVerb::Retry { host } => {
-                self.reopen();
+                self.decided(host);
                 let step = self.index.get(host).copied();
                 let run = self.run_mut(seq, host)?;
                 run.retry = true;
@@ -450,18 +517,16 @@ impl Journal {
                 }
                 if !run.phase.in_flight() && !matches!(run.phase, Phase::Committed) {
                     run.phase = Phase::Pending;
-                    run.effects.clear();
+                    // A guest may be on its way up; its end is still to be heard.
+                    run.forget_ended();
                     self.pending.extend(step);
-                    if let Some(step) = step {
-                        self.out.remove(&step);
-                    }
                 }
                 if let Some(step) = step {
                     self.skips.remove(&step);
                 }
             }
             OperatorVerb::Skip { host } => {
-                self.reopen();
+                self.decided(host);
                 self.run_mut(seq, host)?.skip = true;
                 self.skips.extend(self.index.get(host));
             }
@@ -470,18 +535,30 @@ impl Journal {
         Ok(())
     }
 
+    /// A person decided about a host. Where that host is what the roll waits for, it goes on; an order about another one
+    /// lifts no pause and no stop.
+    fn decided(&mut self, host: &HostId) {
+        let ended = matches!(self.status, Status::Ended(RollEnd::Stopped { .. }));
+        if ended || self.host(host).is_some_and(|run| run.phase.is_failure()) {
+            self.reopen();
+        }
+    }
+
     /// Takes a paused or stopped roll up again. What was restored at the stop is to be suspended anew.
     fn reopen(&mut self) {
         if let Status::Ended(RollEnd::Stopped { .. }) = self.status {
-            self.suspensions.retain(|suspension| !suspension.restored);
             self.pool_effects.clear();
+            // Guests that could not be started are tried again.
+            for run in self.hosts.iter_mut().filter(|run| !run.phase.in_flight()) {
+                run.effects.clear();
+            }
         }
         let may = matches!(
             self.status,
             Status::Paused | Status::Finishing | Status::Ended(RollEnd::Stopped { .. })
         );
         if may {
-            self.status = Status::Running;
+            self.status = if self.aborted { Status::Aborting } else { Status::Running };
         }
         if !matches!(self.status, Status::Ended(_)) {
             self.forget_failed_commands();

@@ -1,7 +1,8 @@
 //! Guests that are down while their host is upgraded.
 //!
 //! Owns: shutting them down just before, starting them just after. Promises: what this roll shut down it starts again,
-//! whatever end its host comes to, or names it; a shutdown that is under way has ended before the start is ordered.
+//! whatever end its host comes to, or names it; a shutdown that is under way has ended before the start is ordered, and a
+//! start before the next shutdown.
 //! Does not: choose them; the plan does.
 
 use lifeboat_model::{Effect, GuestId, GuestStop, HostView};
@@ -31,6 +32,14 @@ pub(crate) fn stop(view: &View<'_>, run: &HostRun, stop: &GuestStop) -> Result<W
             ));
         }
         return Ok(Want::Wait);
+    }
+    // A start that an earlier turn left is heard first: its end would be taken for the end of what follows.
+    let start = Effect::StartGuest { guest: stop.guest.clone(), host: run.host.clone() };
+    if view.journal.effect(&start).is_some_and(|run| matches!(run.state, EffectState::Open { .. })) {
+        return Ok(match view.want(&start, view.policy.timeouts.guest) {
+            Want::Act(action) => Want::Act(action),
+            Want::Wait | Want::Done | Want::GaveUp { .. } => Want::Wait,
+        });
     }
     let effect = Effect::StopGuest { guest: stop.guest.clone(), host: run.host.clone() };
     Ok(match view.want(&effect, view.policy.timeouts.guest) {

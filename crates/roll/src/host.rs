@@ -27,7 +27,7 @@ fn look(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
     }
     if !run.past_no_return() {
         if view.retreating() || run.skip {
-            return retreat(view, run, actions);
+            return retreat(view, run, host, actions);
         }
         if view.held().is_some() {
             return expire(view, run, actions);
@@ -95,8 +95,17 @@ fn admitted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<A
     if host.running == Some(target.digest)
         && host.active.is_some_and(|bank| host.bank(bank).state == BankState::Good)
     {
-        let exit = Box::new(Phase::Skipped { reason: format!("it runs {} already", target.version) });
+        // One that is tried again ends what its turn had left open: maintenance, guests, the last hooks.
+        let exit = Box::new(if run.retry {
+            Phase::Committed
+        } else {
+            Phase::Skipped { reason: format!("it runs {} already", target.version) }
+        });
         return actions.push(record_phase(&run.host, Phase::Leaving { exit }));
+    }
+    if host.maintenance && !run.retry {
+        let reason = "it was put into maintenance by somebody else; nothing was changed".to_owned();
+        return skip(run, reason, actions);
     }
     if let Some(reason) = unfit(view, run, host) {
         return fail(run, reason, actions);
@@ -196,10 +205,20 @@ fn restarted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<
         // After a crash the order is repeated in its own words: the boot that it was to end may be over.
         (Some(ordered), _) => ordered.effect.clone(),
         (None, Some(boot_id)) => Effect::Restart { host: run.host.clone(), boot_id_before: boot_id.clone() },
-        (None, None) => return false,
+        (None, None) => {
+            if view.now.since(run.since) > view.policy.timeouts.reboot {
+                let reason = "it waits for a reboot and does not tell the identity of its boot";
+                needs_you(run, reason, "look at the host", actions);
+            }
+            return false;
+        }
     };
     match (ordered.map(|run| &run.state), intruder(view, run)) {
         (Some(EffectState::Open { .. }), Some(reason)) => {
+            needs_you(run, &reason, "it may have been told to reboot: look at it first", actions);
+            return false;
+        }
+        (Some(_), Some(reason)) if ordered.is_some_and(reboot::may_come) => {
             needs_you(run, &reason, "it may have been told to reboot: look at it first", actions);
             return false;
         }
@@ -213,6 +232,11 @@ fn restarted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<
         Want::Done if host.reachable => {
             let reasons = host.pending_reboot.join("; ");
             fail(run, format!("it was rebooted and still waits for a reboot: {reasons}"), actions);
+        }
+        Want::Done
+            if ordered.is_some_and(|done| view.now.since(done.since) > view.policy.timeouts.reboot) =>
+        {
+            needs_you(run, "it was rebooted and does not answer", "look at its console", actions);
         }
         Want::Wait | Want::Done => {}
         Want::GaveUp { reason } => {
@@ -366,7 +390,7 @@ pub(crate) fn again(view: &View<'_>, run: &EffectRun, effect: Effect, what: &str
 }
 
 /// Takes a host back that has not passed its point of no return.
-fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
+fn retreat(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
     // What a dead controller ordered may be under way: its end is heard before its undoing is ordered.
     if let Some(mut hear) = guests::stopping(view, run) {
         return actions.append(&mut hear);
@@ -377,6 +401,13 @@ fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
     {
         return actions.push(Action::Perform { attempt: *attempt, effect: enter });
     }
+    // A reboot is not ordered again to hear its end when a guest has come meanwhile.
+    let rebooting = |done: &EffectRun| {
+        matches!(done.effect, Effect::Restart { .. }) && done.state == EffectState::Open { interrupted: true }
+    };
+    if let (true, Some(reason)) = (run.effects.values().any(rebooting), intruder(view, run)) {
+        return needs_you(run, &reason, "it may have been told to reboot: look at it first", actions);
+    }
     let mut hear = unheard(run);
     if !hear.is_empty() {
         return actions.append(&mut hear);
@@ -384,6 +415,18 @@ fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
     expire(view, run, actions);
     if !actions.is_empty() || run.open().next().is_some() {
         return;
+    }
+    if let Some(lost) = run.effects.values().find(|done| reboot::may_come(done)) {
+        if matches!(lost.effect, Effect::RebootInto { .. }) && reboot::boot_is_over(run, host) {
+            return actions.push(record_phase(&run.host, Phase::Rebooted));
+        }
+        let reason = "an order to reboot it had no answer in time and may still be carried out";
+        return needs_you(
+            run,
+            reason,
+            "see that it does not reboot any more before it takes guests",
+            actions,
+        );
     }
     let exit = if run.skip {
         Phase::Skipped { reason: "left out by a person's order".to_owned() }
@@ -395,12 +438,17 @@ fn retreat(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) {
     actions.push(record_phase(&run.host, Phase::Leaving { exit: Box::new(exit) }));
 }
 
-/// Moves, shutdowns and reboots that a dead controller ordered. They may be under way, also when the guest is not here any
+/// Moves, shutdowns, starts and reboots that a dead controller ordered. They may be under way, also when the guest is not here any
 /// more: they are ordered again to hear their end, before anything is said of the host.
 fn unheard(run: &HostRun) -> Vec<Action> {
     let moves = |done: &&EffectRun| {
-        matches!(done.effect, Effect::Migrate { .. } | Effect::StopGuest { .. } | Effect::Restart { .. })
-            && done.state == EffectState::Open { interrupted: true }
+        matches!(
+            done.effect,
+            Effect::Migrate { .. }
+                | Effect::StopGuest { .. }
+                | Effect::StartGuest { .. }
+                | Effect::Restart { .. }
+        ) && done.state == EffectState::Open { interrupted: true }
     };
     let again = |done: &EffectRun| Action::Perform { attempt: done.attempt, effect: done.effect.clone() };
     run.effects.values().filter(moves).map(again).collect()
@@ -439,7 +487,7 @@ fn leave(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions:
         return actions.append(&mut hear);
     }
     let enter = Effect::EnterMaintenance { host: run.host.clone() };
-    let entered = view.journal.effect(&enter).is_some() || host.maintenance;
+    let entered = view.journal.effect(&enter).is_some() || (host.maintenance && run.retry);
     if !entered {
         return leave_with(view, run, host, exit, actions);
     }
@@ -457,7 +505,8 @@ fn leave(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions:
 
 /// The last phase of a host that is given back; what its turn had begun is ended first.
 fn leave_with(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions: &mut Vec<Action>) {
-    if run.stopped.is_empty() && !hooks::begun(run) {
+    let ends_well = matches!(exit, Phase::Committed);
+    if run.stopped.is_empty() && !hooks::begun(run) && !ends_well {
         return actions.push(record_phase(&run.host, exit.clone()));
     }
     match give_back(view, run, host, actions) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lifeboat_model::{
-    Bank, Effect, EffectKey, FeatureKind, GuestId, HostId, Move, Phase, Plan, Policy, RollEnd, Sha256Hex,
-    Timestamp,
+    Bank, Effect, EffectKey, FeatureKind, GuestId, HostId, Move, OnFailure, Phase, Plan, Policy, RollEnd,
+    Sha256Hex, Timestamp,
 };
 
 /// How an effect stands.
@@ -64,6 +64,8 @@ pub struct HostRun {
     pub boot_id_before: Option<String>,
     /// Guests that this roll shut down on it and has not started again, and since when.
     pub stopped: BTreeMap<GuestId, Timestamp>,
+    /// A hook was ordered that prepares it, and the hooks of the last stage have not ended that: perhaps in an earlier turn.
+    pub prepared: bool,
     /// Its effects since it was admitted.
     pub effects: BTreeMap<EffectKey, EffectRun>,
 }
@@ -81,6 +83,8 @@ pub struct Suspension {
     pub restored: bool,
     /// The value that somebody gave it meanwhile and that it keeps.
     pub kept: Option<String>,
+    /// Somebody has switched it on meanwhile: the value that it had before that. `original` is the newer one.
+    pub before_touch: Option<String>,
 }
 
 /// What the maintenance windows say.
@@ -174,7 +178,9 @@ pub struct Journal {
     pub(crate) approved: u32,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) handed_over: bool,
-    /// Steps of hosts that a person is to look at.
+    /// A person ordered the end: whatever happens, nothing is upgraded any more.
+    pub(crate) aborted: bool,
+    /// Steps of hosts that a person is to look at, and of those that were left at that.
     pub(crate) out: BTreeSet<usize>,
     /// Moves after the last host.
     pub(crate) placements: BTreeMap<EffectKey, EffectRun>,
@@ -223,6 +229,7 @@ impl Journal {
             approved: 0,
             warnings: Vec::new(),
             handed_over: false,
+            aborted: false,
             out: BTreeSet::new(),
             placements: BTreeMap::new(),
             placing: BTreeSet::new(),
@@ -257,6 +264,20 @@ impl Journal {
     /// Waves up to this one were approved by a person, beyond what the plan's approval covers.
     pub fn approved(&self) -> u32 {
         self.approved
+    }
+
+    /// More hosts have failed than the policy allows: a person decides about them before the roll goes on.
+    pub fn stopped_by_failure(&self) -> bool {
+        let allowed = match self.policy.on_failure {
+            OnFailure::Stop | OnFailure::Pause => 0,
+            OnFailure::Continue(hosts) => hosts,
+        };
+        self.failures > allowed
+    }
+
+    /// A person ordered the end of the roll.
+    pub fn aborted(&self) -> bool {
+        self.aborted
     }
 
     /// What went other than planned, while the roll went on.
@@ -316,6 +337,13 @@ impl Journal {
     /// Position of the last event.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
+    }
+
+    /// Whether a feature is off by this roll's order now: not before it is, and not after somebody switched it on.
+    pub fn is_suspended(&self, suspension: &Suspension) -> bool {
+        let (feature, original) = (suspension.feature, suspension.original.clone());
+        let effect = Effect::SuspendFeature { feature, original };
+        !suspension.restored && self.effect(&effect).is_some()
     }
 
     /// When the first event was written.
@@ -394,6 +422,7 @@ impl HostRun {
             bank: None,
             boot_id_before: None,
             stopped: BTreeMap::new(),
+            prepared: false,
             effects: BTreeMap::new(),
         }
     }
@@ -406,6 +435,11 @@ impl HostRun {
                 && !matches!(run.state, EffectState::Failed { .. })
         });
         ordered || matches!(self.phase, Phase::Rebooted | Phase::Verified)
+    }
+
+    /// Forgets effects that have ended: what is wanted next is ordered anew.
+    pub(crate) fn forget_ended(&mut self) {
+        self.effects.retain(|_, run| matches!(run.state, EffectState::Open { .. }));
     }
 
     /// Effects that were ordered by a living controller and have not ended.

@@ -23,8 +23,8 @@ pub(crate) fn next(view: &View<'_>, actions: &mut Vec<Action>) -> bool {
         return hear_out(view, actions);
     }
     if view.held().is_some() || journal.status != Status::Running {
-        hear_out(view, actions);
-        return false;
+        // A pause keeps nothing back when nothing is left.
+        return hear_out(view, actions) && left(journal) == 0;
     }
     let lanes = usize::try_from(view.policy.migrations_per_host).unwrap_or(usize::MAX);
     let mut at_work: BTreeMap<&HostId, usize> = BTreeMap::new();

@@ -4,6 +4,7 @@ use lifeboat_model::{EventKind, OnFailure, Phase, RollEnd};
 
 use crate::decide::{Action, View};
 use crate::features;
+use crate::guests::{self, Starts};
 use crate::journal::Status;
 
 /// Stops the roll when more hosts failed than the policy allows.
@@ -69,12 +70,17 @@ pub(crate) fn over(view: &View<'_>) -> bool {
 
 /// Restores the features in reverse order and ends the roll.
 pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
+    if !started(view, actions) {
+        return;
+    }
     let mut stuck = Vec::new();
     if !features::restore(view, actions, &mut stuck) {
         return;
     }
+    let stuck: Vec<String> = stuck.into_iter().map(|(_, reason)| reason).collect();
     let told = |guest: &str| view.journal.warnings.iter().any(|w| w.code == LEFT_DOWN && w.subject == guest);
-    let down = view.journal.stopped_guests().filter(|(_, guest, _)| !told(guest.as_str()));
+    let runs = |guest: &lifeboat_model::GuestId| view.world.guest(guest).is_some_and(|guest| guest.running);
+    let down = view.journal.stopped_guests().filter(|(_, guest, _)| !told(guest.as_str()) && !runs(guest));
     actions.extend(down.map(|(host, guest, _)| {
         let text = format!("this roll shut it down on {host} and could not start it again; start it by hand");
         let (code, subject) = (LEFT_DOWN.to_owned(), guest.to_string());
@@ -83,8 +89,23 @@ pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
     actions.push(Action::Record(EventKind::RollEnded { end: end(view, &stuck) }));
 }
 
+/// Guests that a host's turn had shut down and that were not started with it, since the host did not serve then or was
+/// tried again: true when nothing more can be done for them.
+fn started(view: &View<'_>, actions: &mut Vec<Action>) -> bool {
+    for run in view.journal.hosts.iter().filter(|run| !run.stopped.is_empty()) {
+        let Some(host) = view.world.host(&run.host).filter(|host| host.reachable && !host.maintenance) else {
+            continue;
+        };
+        if let Starts::Wait(mut next) = guests::start(view, run, host) {
+            actions.append(&mut next);
+            return false;
+        }
+    }
+    true
+}
+
 /// Code of the warning that names a guest which was not started again.
-const LEFT_DOWN: &str = "guest-left-down";
+pub(crate) const LEFT_DOWN: &str = "guest-left-down";
 
 fn end(view: &View<'_>, stuck: &[String]) -> RollEnd {
     let journal = view.journal;

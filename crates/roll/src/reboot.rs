@@ -1,10 +1,10 @@
 //! The point of no return, and the judgement after it.
 
-use lifeboat_model::{Bank, BankState, Effect, HostView, Phase};
+use lifeboat_model::{Bank, BankState, Effect, HostView, Phase, ReleaseRef};
 
-use crate::decide::{Action, View, Want, record_phase};
+use crate::decide::{Action, NO_ANSWER, View, Want, record_phase};
 use crate::host::{fail, intruder, needs_you};
-use crate::journal::HostRun;
+use crate::journal::{EffectRun, EffectState, HostRun};
 
 /// Orders the reboot into the bank that was written. Never with a guest on the host (I-23).
 pub(crate) fn order(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<Action>) {
@@ -58,7 +58,13 @@ pub(crate) fn order(view: &View<'_>, run: &HostRun, host: &HostView, actions: &m
     }
 }
 
-fn boot_is_over(run: &HostRun, host: &HostView) -> bool {
+/// An order to reboot that had no answer in time: it may still be carried out.
+pub(crate) fn may_come(order: &EffectRun) -> bool {
+    matches!(order.effect, Effect::RebootInto { .. } | Effect::Restart { .. })
+        && matches!(&order.state, EffectState::Failed { reason, .. } if reason.starts_with(NO_ANSWER))
+}
+
+pub(crate) fn boot_is_over(run: &HostRun, host: &HostView) -> bool {
     !host.reachable || (host.boot_id.is_some() && host.boot_id != run.boot_id_before)
 }
 
@@ -86,7 +92,7 @@ pub(crate) fn judgement(view: &View<'_>, run: &HostRun, host: &HostView) -> Judg
         return Judgement::Wait("word of the bank that it booted".to_owned());
     };
     if active != expected {
-        return Judgement::FellBack(fell_back(host, expected, active));
+        return Judgement::FellBack(fell_back(host, expected, active, target));
     }
     match host.bank(active).state {
         BankState::Good => {}
@@ -109,9 +115,28 @@ pub(crate) fn judgement(view: &View<'_>, run: &HostRun, host: &HostView) -> Judg
     }
 }
 
-fn fell_back(host: &HostView, expected: Bank, active: Bank) -> String {
-    let note = host.bank(expected).note.as_deref().unwrap_or("no reason was recorded");
-    format!("bank {expected} was tried and left: {note}; it runs from bank {active} again")
+fn fell_back(host: &HostView, expected: Bank, active: Bank, target: &ReleaseRef) -> String {
+    let bank = host.bank(expected);
+    let left = match bank.state {
+        // A bank that was tried is neither: what the install said was not so (I-24).
+        BankState::Empty | BankState::Good if bank.digest != Some(target.digest) => {
+            let holds = bank.version.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            format!(
+                "bank {expected} holds {holds}, not {}, although its install ended with \"done\"",
+                target.version
+            )
+        }
+        BankState::Empty
+        | BankState::Good
+        | BankState::Invalid
+        | BankState::Upgraded
+        | BankState::Trying
+        | BankState::Failed => {
+            let note = bank.note.as_deref().unwrap_or("no reason was recorded");
+            format!("bank {expected} was tried and left: {note}")
+        }
+    };
+    format!("{left}; it runs from bank {active} again")
 }
 
 /// Takes the judgement over, or gives up waiting.

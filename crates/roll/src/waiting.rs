@@ -1,6 +1,6 @@
 //! What a host waits for: always an answer, never a shrug.
 
-use lifeboat_model::{Effect, GuestStop, Phase, Timestamp, World};
+use lifeboat_model::{Effect, GuestStop, Phase, RollEnd, Timestamp, World};
 
 use crate::admit;
 use crate::decide::View;
@@ -68,8 +68,10 @@ fn owners(view: &View<'_>, run: &HostRun) -> Vec<String> {
 }
 
 fn pending(view: &View<'_>, run: &HostRun) -> Vec<String> {
-    if let Status::Ended(_) = view.journal.status {
-        return vec!["the roll to be taken up again".to_owned()];
+    match &view.journal.status {
+        Status::Ended(RollEnd::Stopped { .. }) => return vec!["the roll to be taken up again".to_owned()],
+        Status::Ended(_) => return Vec::new(),
+        Status::Running | Status::Paused | Status::Finishing | Status::Aborting => {}
     }
     if let Some(reason) = &view.journal.halted {
         return vec![format!("a person: the roll stopped ({reason})")];
@@ -113,6 +115,9 @@ fn open(view: &View<'_>, run: &EffectRun) -> Option<String> {
 #[must_use]
 pub fn waiting_on_pool(world: &World, journal: &Journal, now: Timestamp) -> Vec<String> {
     let view = View::new(world, journal, &journal.policy, now, true);
+    if matches!(journal.status, Status::Ended(_)) {
+        return Vec::new();
+    }
     let mut list: Vec<String> = view.held().into_iter().collect();
     if list.is_empty()
         && let Some(reason) = journal.held()
@@ -120,7 +125,8 @@ pub fn waiting_on_pool(world: &World, journal: &Journal, now: Timestamp) -> Vec<
         list.push(format!("a person: {reason}"));
     }
     list.extend(journal.pool_effects.values().filter_map(|run| open(&view, run)));
-    if let (true, Some(wait)) = (journal.in_flight.is_empty(), waves::long_wait(&view)) {
+    let idle = journal.in_flight.is_empty() && !view.retreating();
+    if let (true, Some(wait)) = (idle, waves::long_wait(&view)) {
         list.push(waves::tell(&wait));
     }
     let left = placement::left(journal);

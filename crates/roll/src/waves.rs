@@ -133,7 +133,7 @@ pub(crate) fn open_gates(view: &View<'_>, actions: &mut Vec<Action>) {
 
 /// The wave that a person would approve now: the next that waits for it.
 pub(crate) fn to_approve(view: &View<'_>) -> Option<u32> {
-    if view.journal.status != Status::Running {
+    if view.journal.status != Status::Running || view.retreating() {
         return None;
     }
     let first = *view.journal.pending.first()?;

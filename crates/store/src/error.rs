@@ -22,7 +22,7 @@ pub enum StoreError {
     /// The file is no database, or its pages are damaged.
     #[error(
         "journal {path} is damaged: {reason}; keep the file, restore it from a backup, \
-         or move it away and take the roll up from the world with a new plan"
+         or move it away; what a roll had switched off stays off then, and hosts stay in maintenance: look at them first"
     )]
     Damaged {
         /// The file.

@@ -206,9 +206,13 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 fn copy_new(from: &Path, to: &Path) -> Result<(), StoreError> {
     let failed =
         |source| StoreError::File { doing: "keep a copy of the journal as", path: to.to_owned(), source };
-    let mut source = std::fs::File::open(from).map_err(failed)?;
-    let mut target = std::fs::OpenOptions::new().write(true).create_new(true).open(to).map_err(failed)?;
-    std::io::copy(&mut source, &mut target).map_err(failed)?;
+    let target = std::fs::OpenOptions::new().write(true).create_new(true).open(to).map_err(failed)?;
+    // By another process: closing a file of the journal here would end all locks that SQLite has on it in this one
+    // (POSIX, fcntl: "all locks are removed when any file descriptor for that file is closed").
+    let copied = std::process::Command::new("cp").arg("--").arg(from).arg(to).status().map_err(failed)?;
+    if !copied.success() {
+        return Err(failed(std::io::Error::other(format!("cp ended with {copied}"))));
+    }
     target.sync_all().map_err(failed)
 }
 

@@ -75,6 +75,9 @@ impl Store {
             change.execute_batch(TABLES).map_err(wrong)?;
         }
         if found < 2 {
+            if found > 0 {
+                idle(&path, &change)?;
+            }
             change.execute_batch(FROM_1).map_err(wrong)?;
             change.pragma_update(None, "user_version", FORM).map_err(wrong)?;
         }
@@ -374,6 +377,18 @@ impl Store {
         done.map(drop).map_err(|source| self.sql("leave an order", source))
     }
 
+    /// Takes back orders of one kind that the controller has not taken over.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be removed.
+    pub fn withdraw(&self, roll: &RollId, verb: &OperatorVerb) -> Result<(), StoreError> {
+        for order in self.requests(roll)?.iter().filter(|order| order.verb == *verb) {
+            let done = self.db.execute("DELETE FROM request WHERE id = ?1", [order.id]);
+            done.map_err(|source| self.sql("take an order back", source))?;
+        }
+        Ok(())
+    }
+
     /// Orders that the controller has not taken over, oldest first.
     ///
     /// # Errors
@@ -435,6 +450,20 @@ impl Tail {
             None => Self { seq: 0, hash: roll.plan_hash, fence },
         }
     }
+}
+
+/// A controller of an older program would not find its tables any more: the form is changed only while none is at work.
+fn idle(path: &Path, db: &Connection) -> Result<(), StoreError> {
+    let wrong = |source| sort(path, "read the form", source);
+    let mut query = db.prepare("SELECT pool FROM fence").map_err(wrong)?;
+    let mut pools = query.query([]).map_err(wrong)?;
+    while let Some(row) = pools.next().map_err(wrong)? {
+        let Ok(pool) = PoolName::new(row.get::<_, String>(0).map_err(wrong)?) else { continue };
+        if let Some(holder) = Lease::look(path, &pool) {
+            return Err(StoreError::Held { pool, holder: holder.name, since: holder.since });
+        }
+    }
+    Ok(())
 }
 
 /// Damage is told apart from trouble.

@@ -38,7 +38,7 @@ Examples:
   lifeboat roll start 3f9c                         approve the plan by its hash, and carry it out
   lifeboat roll resume                             take up what was interrupted
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 blockers, 4 partly done (roll resume), 5 needs a person,
+Exit codes: 0 done, 1 failed, 2 usage, 3 blockers, 4 partly done (roll status), 5 needs a person,
 6 not found or ambiguous, 7 conflict or locked, 8 unreachable, 9 authentication, 10 verification failed,
 70 bug, 130 interrupted.";
 

@@ -66,6 +66,9 @@ pub(crate) struct CreatePlanArgs {
     /// Leave a host out; may be repeated
     #[arg(long, value_name = "HOST")]
     pub(crate) exclude: Vec<HostId>,
+    /// Plan a turn for a host on which this release failed before; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub(crate) retry: Vec<HostId>,
     /// Write the plan to this file too
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

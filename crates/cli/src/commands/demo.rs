@@ -188,9 +188,16 @@ impl<'a> Demo<'a> {
         let context = serde_json::to_string(&source)
             .map_err(|cause| CliError::new(Kind::Bug, "writing the source of a plan").because(cause))?;
         let mut view = live(self.ctx, &id)?;
-        let mut executor =
-            Executor::start(&mut store, &mut self.pool, &id, &plan, &hash, &context, options(plan.steps.len()))
-                .map_err(executor_error)?;
+        let mut executor = Executor::start(
+            &mut store,
+            &mut self.pool,
+            &id,
+            &plan,
+            &hash,
+            &context,
+            options(plan.steps.len()),
+        )
+        .map_err(executor_error)?;
         let end = executor.run(&mut view).map_err(executor_error)?;
         view.draw(executor.snapshot(), true);
         if matches!(end, RollEnd::Stopped { .. }) {

@@ -24,7 +24,7 @@ use crate::state::pick;
 
 pub(crate) use control::who;
 pub(crate) use drive::{advice, options};
-pub(crate) use show::suspended;
+pub(crate) use show::{LeftOff, left_off, suspended};
 pub(crate) use start::{live, new_roll_id, summary};
 
 pub(crate) fn run(ctx: &Ctx, cmd: &RollCmd) -> Result<(), CliError> {
@@ -77,6 +77,10 @@ pub(crate) fn find(store: &Store, wanted: &RollRef) -> Result<RollRow, CliError>
 const UNREADABLE: &str = "see what can be proved of it: lifeboat roll recover --dry-run; then take up from the world what it \
                           left: lifeboat roll recover (or end it and look at everything by hand: lifeboat roll abort --give-up)";
 
+/// What can be done when the file of all rolls cannot be read at all.
+const LOST: &str = "restore the file from a backup; without one: lifeboat pool show POOL tells which features are off and \
+                    which hosts are in maintenance; put that right by hand before a new plan";
+
 /// A journal that cannot do what was asked.
 pub(crate) fn store_error(cause: StoreError) -> CliError {
     let (kind, remedy) = match &cause {
@@ -84,7 +88,8 @@ pub(crate) fn store_error(cause: StoreError) -> CliError {
         StoreError::Held { .. } => (Kind::Conflict, Some("wait for it, or look on: lifeboat roll watch")),
         StoreError::NoRoll { .. } => (Kind::NotFound, Some("see: lifeboat roll list")),
         StoreError::Chain { .. } => (Kind::Verification, Some(UNREADABLE)),
-        StoreError::Damaged { .. } | StoreError::Newer { .. } => (Kind::Failed, None),
+        StoreError::Damaged { .. } => (Kind::Verification, Some(LOST)),
+        StoreError::Newer { .. } => (Kind::Failed, None),
         StoreError::File { .. } | StoreError::Sql { .. } => {
             (Kind::Failed, Some("look at the disk and the rights of the state directory: lifeboat env"))
         }

@@ -4,6 +4,7 @@ use lifeboat_model::PoolName;
 use lifeboat_store::{RollState, Store};
 use serde::Serialize;
 
+use super::roll::LeftOff;
 use crate::error::{CliError, Kind};
 use crate::output::{Cell, Paint, Table};
 use crate::run::Ctx;
@@ -33,8 +34,8 @@ pub(crate) fn run(ctx: &Ctx) -> Result<(), CliError> {
     } else {
         None
     };
-    let rolls = match &store {
-        Some(store) => store.rolls().map_err(|cause| {
+    let heads = match &store {
+        Some(store) => store.heads().map_err(|cause| {
             CliError::new(Kind::Failed, format!("reading the journal {}", path.display())).because(cause)
         })?,
         None => Vec::new(),
@@ -43,9 +44,9 @@ pub(crate) fn run(ctx: &Ctx) -> Result<(), CliError> {
     for pool in ctx.state.pool_names()? {
         let driver = ctx.state.pool(&pool).ok().map(|(file, _)| file.driver.word());
         // Rolls come newest first.
-        let roll = rolls.iter().find(|roll| roll.pool.as_str() == pool);
+        let roll = heads.iter().find(|roll| roll.pool.as_str() == pool);
         let holder = roll.and_then(|roll| store.as_ref()?.holder(&roll.pool)).map(|holder| holder.name);
-        let (state, next) = match (roll.map(|roll| roll.state), &holder) {
+        let (mut state, mut next) = match (roll.map(|roll| roll.state), &holder) {
             (None, _) => ("no roll yet", format!("lifeboat plan create {pool} …")),
             (Some(RollState::Active), Some(_)) => ("rolling", "lifeboat roll watch".to_owned()),
             (Some(RollState::Active), None) => ("interrupted", "lifeboat roll resume".to_owned()),
@@ -55,7 +56,22 @@ pub(crate) fn run(ctx: &Ctx) -> Result<(), CliError> {
             (Some(RollState::Ended), _) => ("ended", "lifeboat roll status".to_owned()),
         };
         let suspended = match (&store, roll) {
-            (Some(store), Some(row)) => super::roll::suspended(store, row)?,
+            (Some(store), Some(head)) => match super::roll::left_off(store, &head.id) {
+                LeftOff::Told(list) => list,
+                // One journal that cannot be read must not hide the other pools.
+                LeftOff::Recovered(list) => {
+                    if !list.is_empty() {
+                        state = "recovered";
+                        next = format!("lifeboat plan create {pool} …; roll start PLAN --adopt {}", head.id);
+                    }
+                    list
+                }
+                LeftOff::Damaged => {
+                    state = "damaged";
+                    next = format!("lifeboat roll recover {}", head.id);
+                    Vec::new()
+                }
+            },
             (Some(_) | None, _) => Vec::new(),
         };
         let mended = match (&store, PoolName::new(&pool)) {
@@ -87,7 +103,8 @@ fn people(ctx: &Ctx, lines: &[PoolStatus]) -> String {
     for line in lines {
         let paint = match line.state {
             "rolling" => Paint::Busy,
-            "interrupted" | "stopped" => Paint::Warn,
+            "interrupted" | "stopped" | "recovered" => Paint::Warn,
+            "damaged" => Paint::Bad,
             _ => Paint::Dim,
         };
         table.row([

@@ -41,6 +41,26 @@ pub(crate) struct SuspendedLine {
     pub(crate) original: String,
     /// Since when.
     pub(crate) since: Timestamp,
+    /// Somebody has switched it on meanwhile: it is on now.
+    #[serde(default)]
+    pub(crate) on: bool,
+    /// The value that it had before somebody changed it.
+    #[serde(default)]
+    pub(crate) before_touch: Option<String>,
+}
+
+impl SuspendedLine {
+    /// As a line for people, without how long.
+    pub(crate) fn tell(&self) -> String {
+        let before = self.before_touch.as_ref().map(|was| format!(", before that {was}")).unwrap_or_default();
+        if self.on {
+            format!("SWITCHED ON by somebody: {} is {}{before}", self.feature, self.original)
+        } else if self.before_touch.is_some() {
+            format!("SUSPENDED {} (somebody had set it to {}{before})", self.feature, self.original)
+        } else {
+            format!("SUSPENDED {} (was {})", self.feature, self.original)
+        }
+    }
 }
 
 /// A guest that this roll shut down and has not started again.
@@ -112,6 +132,8 @@ impl Board {
                 feature: suspension.feature.to_string(),
                 original: suspension.original.clone(),
                 since: suspension.since,
+                on: !journal.is_suspended(suspension) && suspension.before_touch.is_some(),
+                before_touch: suspension.before_touch.clone(),
             })
             .collect();
         let ended = matches!(journal.status(), Status::Ended(_));

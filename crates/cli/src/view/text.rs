@@ -44,7 +44,7 @@ pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, c
     }
     for line in &board.suspended {
         let since = board.now.since(line.since);
-        let banner = format!("SUSPENDED {} (was {}), for {since}", line.feature, line.original);
+        let banner = format!("{}, for {since}", line.tell());
         for line in wrap(&banner, width) {
             text.push_str(&format!("{}\n", paint(&line, Paint::Warn)));
         }

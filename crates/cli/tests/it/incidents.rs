@@ -14,7 +14,12 @@ use std::process::{Command, Stdio};
 fn play(incident: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/incidents/{incident}.txt"));
     let script = std::fs::read_to_string(&file).unwrap();
-    let scratch = tempfile::tempdir().unwrap();
+    // In memory if possible: nothing here is about the power of this machine.
+    let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    for policy in ["kill-once.toml", "fill-up.toml"] {
+        let from = file.with_file_name(policy);
+        std::fs::copy(from, scratch.path().join(policy)).unwrap();
+    }
     let mut played = String::new();
     for block in blocks(&script) {
         match block {
@@ -47,20 +52,24 @@ enum Block<'s> {
     Command(&'s str),
 }
 
-/// Comments and empty lines are kept, outputs are dropped.
+/// Comments are kept, outputs are dropped; of empty lines those before a comment and among comments are kept.
 fn blocks(script: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
-    let mut output = false;
+    let (mut output, mut empty) = (false, false);
     for line in script.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
             blocks.push(Block::Command(command));
             output = true;
         } else if line.starts_with("# ") || line == "#" {
+            if output && empty {
+                blocks.push(Block::Comment(""));
+            }
             blocks.push(Block::Comment(line));
             output = false;
         } else if !output {
             blocks.push(Block::Comment(line));
         }
+        empty = line.is_empty();
     }
     blocks
 }
@@ -146,4 +155,54 @@ fn a_script_is_split_into_comments_and_commands_and_its_outputs_are_dropped() {
 fn names_of_a_run_become_words() {
     let line = "plan 0dc38b1c4a60: roll roll-20261120-200605-7126, by lifeboat@vm[17486], 123456789012";
     assert_eq!(normal(line, Path::new("/x")), "plan [HASH]: roll [ROLL], by [CONTROLLER], 123456789012\n");
+}
+
+#[test]
+fn i_01_admission_control_keeps_a_host_from_maintenance() {
+    play("I-01");
+}
+
+#[test]
+fn i_02_power_management_switches_a_host_off_in_its_turn() {
+    play("I-02");
+}
+
+#[test]
+fn i_03_a_host_that_waits_for_a_reboot_refuses_the_release() {
+    play("I-03");
+}
+
+#[test]
+fn i_04_the_files_of_a_release_do_not_fit() {
+    play("I-04");
+}
+
+#[test]
+fn i_11_a_member_was_upgraded_before_its_coordinator() {
+    play("I-11");
+}
+
+#[test]
+fn i_12_the_coordinator_is_down_and_members_go_on() {
+    play("I-12");
+}
+
+#[test]
+fn i_22_the_controller_dies_and_features_stay_off() {
+    play("I-22");
+}
+
+#[test]
+fn i_23_a_host_is_rebooted_with_a_guest_on_it() {
+    play("I-23");
+}
+
+#[test]
+fn i_24_success_is_told_and_nothing_was_installed() {
+    play("I-24");
+}
+
+#[test]
+fn i_25_a_fall_back_is_overlooked_until_both_banks_are_bad() {
+    play("I-25");
 }

@@ -119,10 +119,10 @@ fn behind(pool: &Pool<'_>, coordinator: &Host<'_>, found: &mut Found) {
         &BEHIND,
         name,
         format!(
-            "coordinator {name} runs {}, but {} run {} already: {}",
+            "coordinator {name} runs {}, but {} {} already: {}",
             version(coordinator),
-            count(ahead.len(), "member"),
-            version(first),
+            if ahead.len() == 1 { "1 member runs".to_owned() } else { format!("{} members run", ahead.len()) },
+            first.view.version.as_ref().map_or("a newer release", |version| version.0.as_str()),
             names(ahead.iter().map(|host| host.name()))
         ),
         format!(

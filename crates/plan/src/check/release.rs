@@ -82,7 +82,8 @@ const FAILED: Page = Page {
     looks_at: "what every host with a turn remembers of releases that failed on it",
     means: "It would fail again, and each try wears on the host's only fall-back.",
     remedy: "Find out why it failed (`lifeboat roll log ROLL`, the host's console). Then use a newer release, leave \
-             the host out, or order another try on purpose: `lifeboat roll start PLAN --retry HOST`.",
+             the host out, or try again on purpose: `lifeboat plan create … --retry HOST`, \
+             then `lifeboat roll start PLAN --retry HOST`.",
     undo: "",
     incidents: &["I-31"],
 };
@@ -144,8 +145,8 @@ fn failed_before(pool: &Pool<'_>, found: &mut Found) {
             name,
             format!("{target} was tried on it and did not prove itself"),
             format!(
-                "find out why; then leave it out (plan create --exclude {name}) or try again on purpose (roll start \
-                 PLAN --retry {name})"
+                "find out why; then leave it out (plan create --exclude {name}) or try again on purpose (--retry \
+                 {name}, for plan create and for roll start)"
             ),
         );
     }

@@ -1,7 +1,7 @@
 //! Checks as part of planning and of starting a roll.
 
 use lifeboat_hypervisor::Hypervisor;
-use lifeboat_model::{Finding, Plan, Policy, PoolName, Severity, Survey};
+use lifeboat_model::{Finding, HostId, Plan, Policy, PoolName, Severity, Survey};
 use lifeboat_plan::check::Looked;
 use lifeboat_store::Store;
 
@@ -37,7 +37,7 @@ fn in_plan(finding: &Finding, plan: &Plan) -> bool {
 }
 
 /// Looks at the pool once more when a plan was approved, before anything is suspended. Warnings go to standard error.
-/// `driver` must know the release of the plan.
+/// `driver` must know the release of the plan. `retry`: hosts on which a person tries it again although it failed.
 ///
 /// # Errors
 /// Kind blockers with every blocker; nothing was changed.
@@ -46,6 +46,7 @@ pub(crate) fn before_roll(
     driver: &mut dyn Hypervisor,
     plan: &Plan,
     policy: &Policy,
+    retry: &[HostId],
     store: &Store,
 ) -> Result<(), CliError> {
     let pool: &PoolName = &plan.pool;
@@ -58,6 +59,7 @@ pub(crate) fn before_roll(
     let unknown = checked.iter().filter(|check| check.looked != Looked::Yes).count();
     let mut findings: Vec<Finding> = checked.into_iter().flat_map(|check| check.findings).collect();
     findings.retain(|finding| finding.severity > Severity::Note && !in_plan(finding, plan));
+    findings.retain(|finding| !is_retried(finding, retry));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     if !findings.is_empty() && !ctx.out.format.is_json() {
         ctx.out.say(show::findings(ctx, &findings).trim_end());
@@ -66,6 +68,11 @@ pub(crate) fn before_roll(
         ctx.out.say(&format!("{unknown} checks could not look at everything: lifeboat check run {pool}"));
     }
     refuse(pool, &findings)
+}
+
+/// Whether a release is to be tried again on purpose where it failed (I-31).
+pub(crate) fn is_retried(finding: &Finding, retry: &[HostId]) -> bool {
+    finding.code == "release-failed-before" && retry.iter().any(|host| host.as_str() == finding.subject)
 }
 
 /// The error that blockers make.

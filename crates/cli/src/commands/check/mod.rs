@@ -19,7 +19,7 @@ use crate::args::CheckCmd;
 use crate::error::CliError;
 use crate::run::Ctx;
 
-pub(crate) use gate::{before_roll, of_plan, refuse};
+pub(crate) use gate::{before_roll, is_retried, of_plan, refuse};
 pub(crate) use look::survey;
 pub(crate) use mend::take_back;
 pub(crate) use remedies::standing;

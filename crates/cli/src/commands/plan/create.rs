@@ -34,7 +34,11 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
     let mut driver = drivers::look(&file, &dir, Some(&source))?;
     let survey = check::survey(driver.as_mut(), &file, Some(bundle.release()))?;
     let world = &survey.world;
-    let options = Options { exclude: args.exclude.iter().cloned().collect(), ..Options::default() };
+    let options = Options {
+        exclude: args.exclude.iter().cloned().collect(),
+        retry: args.retry.iter().cloned().collect(),
+        ..Options::default()
+    };
     let made = plan(world, bundle.release(), &policy, &options).map_err(plan_error)?;
     sound(&lint(world, &made))?;
     let findings = check::of_plan(ctx, &survey, &made)?;
@@ -57,7 +61,9 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
     let ended = match made.blocked.len() {
         0 => {
             // A roll that goes on keeps this plan from being started, not from being made.
-            let others = findings.into_iter().filter(|finding| finding.code != "roll-not-ended");
+            let others = findings.into_iter().filter(|finding| {
+                finding.code != "roll-not-ended" && !check::is_retried(finding, &args.retry)
+            });
             check::refuse(&made.pool, &others.collect::<Vec<_>>())
         }
         count => {

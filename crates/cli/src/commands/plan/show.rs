@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::commands::check::show_findings;
 use crate::error::CliError;
-use crate::output::{Cell, Paint, Table};
+use crate::output::{Cell, Out, Paint, Table, fill};
 use crate::run::Ctx;
 
 /// Shows a plan under its hash.
@@ -61,7 +61,8 @@ fn people(ctx: &Ctx, hash: &Sha256Hex, plan: &Plan, findings: &[Finding]) -> Str
     text.push_str(&figures(ctx, plan));
     text.push_str(&blocked(ctx, plan));
     for note in &plan.notes {
-        text.push_str(&format!("{} {note}\n", ctx.out.paint("note", Paint::Warn)));
+        let lines = fill(&format!("note {note}"), Out::width().unwrap_or(usize::MAX)).join("\n");
+        text.push_str(&format!("{}\n", lines.replacen("note", &ctx.out.paint("note", Paint::Warn), 1)));
     }
     if !findings.is_empty() {
         text.push_str(&format!("\nthe checks found:\n\n{}", show_findings(ctx, findings)));
@@ -141,8 +142,8 @@ fn afterwards(ctx: &Ctx, plan: &Plan) -> String {
 fn prices(plan: &Plan) -> String {
     let Some(prices) = plan.figures.prices else { return String::new() };
     let of = |(moves, memory): (u64, lifeboat_model::Mib)| format!("{moves} moves, {memory}");
-    format!(
-        "price of placement, on top of keep: rebalance {}; restore {} (this plan: {})\n",
+    let line = format!(
+        "price of placement, on top of keep: rebalance {}; restore {} (this plan: {})",
         of(prices.rebalance),
         of(prices.restore),
         match plan.policy.placement {
@@ -150,7 +151,8 @@ fn prices(plan: &Plan) -> String {
             Placement::Rebalance => "rebalance",
             Placement::Restore => "restore",
         }
-    )
+    );
+    fill(&line, Out::width().unwrap_or(usize::MAX)).join("\n") + "\n"
 }
 
 fn figures(ctx: &Ctx, plan: &Plan) -> String {

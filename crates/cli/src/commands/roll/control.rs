@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lifeboat_model::{Approve, HostId, OperatorVerb, Phase, Timestamp};
+use lifeboat_roll::Status;
 use lifeboat_store::{RollRow, RollState, Store};
 
 use super::drive::{drive, options};
@@ -27,16 +28,33 @@ pub(super) fn pause(ctx: &Ctx, roll: &RollRef, after_host: bool) -> Result<(), C
         return Err(CliError::new(Kind::Conflict, format!("no controller is at work on roll {}", row.id))
             .remedy("there is nothing to pause; to go on: lifeboat roll resume"));
     };
-    let (verb, what) = match after_host {
-        true => (OperatorVerb::PauseAfterHost, "the hosts in flight come to their end, and no other begins"),
-        false => (OperatorVerb::Pause, "it begins nothing new"),
+    let (verb, what) = if after_host {
+        (OperatorVerb::PauseAfterHost, "the hosts in flight come to their end, and no other begins")
+    } else {
+        (OperatorVerb::Pause, "it begins nothing new")
     };
     if ctx.dry_run {
         return ctx.out.text(&format!("would tell {} to pause: {what}\n", holder.name));
     }
     order(&store, &row, &verb)?;
-    ctx.out.say(&format!("{} was told to pause: {what}; go on with: lifeboat roll resume", holder.name));
-    Ok(())
+    told(ctx, &row, &holder.name, &format!("pause: {what}"), "go on with: lifeboat roll resume")
+}
+
+/// An order that the controller at work will take over.
+fn told(ctx: &Ctx, row: &RollRow, controller: &str, order: &str, then: &str) -> Result<(), CliError> {
+    #[derive(serde::Serialize)]
+    struct Ordered<'a> {
+        roll: &'a str,
+        pool: &'a str,
+        controller: &'a str,
+        order: &'a str,
+    }
+    if !ctx.out.format.is_json() {
+        ctx.out.say(&format!("{controller} was told to {order}; {then}"));
+        return Ok(());
+    }
+    let ordered = Ordered { roll: row.id.as_str(), pool: row.pool.as_str(), controller, order };
+    ctx.out.object("roll-order", &ordered, row.id.as_str(), String::new)
 }
 
 pub(super) fn stop(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
@@ -47,7 +65,7 @@ pub(super) fn stop(ctx: &Ctx, roll: &RollRef) -> Result<(), CliError> {
         ctx.out.say(&format!("roll {} has stopped already; take it up: lifeboat roll resume", row.id));
         return Ok(());
     }
-    give(ctx, store, &row, vec![OperatorVerb::Stop], "stop and restore every feature")
+    give(ctx, store, &row, &[OperatorVerb::Stop], "stop and restore every feature")
 }
 
 pub(super) fn skip(ctx: &Ctx, args: &HostsArgs) -> Result<(), CliError> {
@@ -68,13 +86,22 @@ fn about_hosts(
     let row = find(&store, &RollRef { roll: args.roll.clone() })?;
     not_ended(&row)?;
     has_steps(&row, args.hosts.iter())?;
+    let journal = super::show::read(&store, &row)?.0;
+    for host in &args.hosts {
+        let Some(run) = journal.host(host) else { continue };
+        let pending = matches!(run.phase, Phase::Pending) && what == "try again";
+        if pending || matches!(run.phase, Phase::Committed) {
+            let told = format!("host {host} is {}: there is nothing to {what}", run.phase);
+            return Err(CliError::new(Kind::Conflict, told).remedy("see: lifeboat roll status"));
+        }
+    }
     let names: Vec<&str> = args.hosts.iter().map(HostId::as_str).collect();
     let mut verbs: Vec<OperatorVerb> = args.hosts.iter().cloned().map(verb).collect();
     // A roll that was interrupted goes on with what was going on.
     if row.state == RollState::Active && store.holder(&row.pool).is_none() {
         verbs.push(OperatorVerb::Resume);
     }
-    give(ctx, store, &row, verbs, &format!("{what} {}", names.join(", ")))
+    give(ctx, store, &row, &verbs, &format!("{what} {}", names.join(", ")))
 }
 
 pub(super) fn approve(ctx: &Ctx, roll: &RollRef, wave: Option<u32>) -> Result<(), CliError> {
@@ -98,8 +125,7 @@ pub(super) fn approve(ctx: &Ctx, roll: &RollRef, wave: Option<u32>) -> Result<()
                 "the plan has {last} waves, so wave {wave} cannot be approved"
             )));
         }
-        (Some(wave), _) => wave,
-        (None, Some(wave)) => wave,
+        (Some(wave), _) | (None, Some(wave)) => wave,
         (None, None) => {
             let what = format!("no wave of roll {} waits for an approval", row.id);
             return Err(
@@ -109,11 +135,18 @@ pub(super) fn approve(ctx: &Ctx, roll: &RollRef, wave: Option<u32>) -> Result<()
     };
     let hosts = row.plan.steps.iter().filter(|step| step.wave == wave).map(|step| step.host.to_string());
     let hosts = crate::state::shorten(&hosts.collect::<Vec<_>>());
+    if row.state == RollState::Stopped {
+        let what = format!("roll {} has stopped; an approval does not take it up", row.id);
+        return Err(CliError::new(Kind::Conflict, what).remedy(
+            "see why: lifeboat roll status; take it up: lifeboat roll resume, with --retry or --skip for a host that failed",
+        ));
+    }
     let mut verbs = vec![OperatorVerb::Approve { wave }];
-    if store.holder(&row.pool).is_none() {
+    // What waits for a person for another reason is not decided by an approval.
+    if store.holder(&row.pool).is_none() && journal.held().is_none() && *journal.status() == Status::Running {
         verbs.push(OperatorVerb::Resume);
     }
-    give(ctx, store, &row, verbs, &format!("begin wave {wave}: {hosts}"))
+    give(ctx, store, &row, &verbs, &format!("begin wave {wave}: {hosts}"))
 }
 
 pub(super) fn set_policy(ctx: &Ctx, roll: &RollRef, file: &Path) -> Result<(), CliError> {
@@ -134,7 +167,7 @@ pub(super) fn set_policy(ctx: &Ctx, roll: &RollRef, file: &Path) -> Result<(), C
     }
     let verb = OperatorVerb::SetPolicy { policy: Box::new(policy) };
     if ctx.dry_run || store.holder(&row.pool).is_some() {
-        return give(ctx, store, &row, vec![verb], "go on by the new policy");
+        return give(ctx, store, &row, &[verb], "go on by the new policy");
     }
     // Nobody is at work: the order waits for the next controller.
     order(&store, &row, &verb)?;
@@ -144,13 +177,7 @@ pub(super) fn set_policy(ctx: &Ctx, roll: &RollRef, file: &Path) -> Result<(), C
 }
 
 /// Gives orders to the controller that is at work, or becomes it.
-fn give(
-    ctx: &Ctx,
-    store: Store,
-    row: &RollRow,
-    verbs: Vec<OperatorVerb>,
-    what: &str,
-) -> Result<(), CliError> {
+fn give(ctx: &Ctx, store: Store, row: &RollRow, verbs: &[OperatorVerb], what: &str) -> Result<(), CliError> {
     let holder = store.holder(&row.pool);
     if ctx.dry_run {
         let who = holder.map_or_else(|| "this process".to_owned(), |holder| holder.name);
@@ -158,11 +185,10 @@ fn give(
     }
     if let Some(holder) = holder {
         verbs.iter().try_for_each(|verb| order(&store, row, verb))?;
-        ctx.out.say(&format!("{} was told to {what}; look on with: lifeboat roll watch", holder.name));
-        return Ok(());
+        return told(ctx, row, &holder.name, what, "look on with: lifeboat roll watch");
     }
     let stops = verbs.contains(&OperatorVerb::Stop);
-    match take_up(ctx, store, row, &verbs) {
+    match take_up(ctx, store, row, verbs) {
         // It is what was asked for.
         Err(error) if stops && matches!(error.kind(), Kind::PartlyDone | Kind::NeedsPerson) => Ok(()),
         other => other,
@@ -193,6 +219,8 @@ fn ask_to_leave(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<(), CliError>
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+    // It must not leave later, when nobody is there to go on.
+    store.withdraw(&row.id, &OperatorVerb::HandOver).map_err(store_error)?;
     let what = format!("{} did not leave roll {} within {} s", holder.name, row.id, patience.as_secs());
     Err(CliError::new(Kind::Conflict, what).remedy(
         "it hangs or was stopped: end that process (its name holds the machine and the process number), then: lifeboat \
@@ -223,13 +251,12 @@ pub(super) fn resume(
     if let Some(holder) = store.holder(&row.pool) {
         verbs.push(OperatorVerb::Resume);
         verbs.iter().try_for_each(|verb| order(&store, &row, verb))?;
-        ctx.out.say(&format!("{} goes on; look on with: lifeboat roll watch", holder.name));
-        return Ok(());
+        return told(ctx, &row, &holder.name, "go on", "look on with: lifeboat roll watch");
     }
     // A roll that a failure stopped waits for a decision about the host, not for a mere "go on".
-    // Only where no host failed is there nothing to decide.
-    let failed = super::show::read(&store, &row)?.0.hosts().iter().any(|run| run.phase.is_failure());
-    if row.state == RollState::Active || (verbs.is_empty() && !failed) {
+    // Only where no more hosts failed than the policy allows is there nothing to decide.
+    let undecided = super::show::read(&store, &row)?.0.stopped_by_failure();
+    if row.state == RollState::Active || !undecided {
         verbs.push(OperatorVerb::Resume);
     }
     take_up(ctx, store, &row, &verbs)
@@ -247,8 +274,7 @@ pub(super) fn abort(ctx: &Ctx, roll: &RollRef, give_up: bool) -> Result<(), CliE
     }
     if let Some(holder) = store.holder(&row.pool) {
         order(&store, &row, &OperatorVerb::Abort)?;
-        ctx.out.say(&format!("{} was told to abort; look on with: lifeboat roll watch", holder.name));
-        return Ok(());
+        return told(ctx, &row, &holder.name, "abort", "look on with: lifeboat roll watch");
     }
     match take_up(ctx, store, &row, &[OperatorVerb::Abort]) {
         // It is what was asked for.
@@ -263,8 +289,15 @@ fn forget(ctx: &Ctx, store: &Store, row: &RollRow) -> Result<(), CliError> {
         return ctx.out.text(&format!("would give roll {} of pool {} up\n", row.id, row.pool));
     }
     let holder = super::drive::holder();
-    let _lease = store.lease(&row.pool, holder).map_err(store_error)?;
+    let lease = store.lease(&row.pool, holder).map_err(store_error)?;
     store.give_up(row).map_err(store_error)?;
+    drop(lease);
+    // Remedies that were made for the roll end with it.
+    if let Ok((pool, dir)) = ctx.state.pool(row.pool.as_str())
+        && let Ok(mut driver) = drivers::open(&pool, &dir, None)
+    {
+        check::take_back(ctx, store, driver.as_mut(), &pool)?;
+    }
     let names: Vec<String> = row.plan.suspends.iter().map(ToString::to_string).collect();
     let features = if names.is_empty() { "no feature".to_owned() } else { names.join(", ") };
     ctx.out.say(&format!(
@@ -286,15 +319,15 @@ fn take_up(ctx: &Ctx, mut store: Store, row: &RollRow, verbs: &[OperatorVerb]) -
     source.check_pool(&pool)?;
     check_release(&source, &row.plan)?;
     let mut driver = drivers::open(&pool, &dir, Some(&source))?;
-    let before: Vec<_> =
-        store.events(row, 0).map_err(store_error)?.into_iter().map(|link| link.event).collect();
-    let view = live(ctx, &row.id)?;
+    let mut view = live(ctx, &row.id)?;
+    // Not kept: the journal of a large pool is large, and the controller reads it once more.
+    view.replay(store.events(row, 0).map_err(store_error)?.iter().map(|link| &link.event));
     let mut executor = Executor::resume(&mut store, driver.as_mut(), &row.id, options(row.plan.steps.len()))
         .map_err(executor_error)?;
     for verb in verbs {
         executor.order(verb, &who()).map_err(executor_error)?;
     }
-    let ended = drive(ctx, &mut executor, view, &before);
+    let ended = drive(ctx, &mut executor, view);
     drop(executor);
     check::take_back(ctx, &store, driver.as_mut(), &pool).and(ended)
 }

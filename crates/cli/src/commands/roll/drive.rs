@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lifeboat_executor::{Executor, Options};
-use lifeboat_model::{Event, Phase, RollEnd};
+use lifeboat_model::{Phase, RollEnd};
 use lifeboat_roll::Journal;
 use lifeboat_store::Holder;
 
@@ -39,13 +39,7 @@ pub(crate) fn board_path(ctx: &Ctx, roll: &lifeboat_model::RollId) -> PathBuf {
 }
 
 /// Runs the roll to its end, drawing it; says what to do when it stopped.
-pub(crate) fn drive(
-    ctx: &Ctx,
-    executor: &mut Executor<'_>,
-    mut view: LiveView,
-    before: &[Event],
-) -> Result<(), CliError> {
-    view.replay(before.iter());
+pub(crate) fn drive(ctx: &Ctx, executor: &mut Executor<'_>, mut view: LiveView) -> Result<(), CliError> {
     let roll = executor.roll().clone();
     let end = executor.run(&mut view).map_err(executor_error)?;
     view.draw(executor.snapshot(), true);
@@ -57,8 +51,11 @@ pub(crate) fn drive(
 
 /// What a person can do about a roll that stopped.
 pub(crate) fn advice(journal: &Journal) -> String {
+    if journal.aborted() {
+        return "mend it, then: lifeboat roll abort".to_owned();
+    }
     let failed = journal.hosts().iter().find(|run| run.phase.is_failure());
-    let Some(run) = failed else {
+    let Some(run) = failed.filter(|_| journal.stopped_by_failure()) else {
         return "mend it, then: lifeboat roll resume".to_owned();
     };
     let host = &run.host;

@@ -17,7 +17,7 @@ pub(super) fn run(ctx: &Ctx, args: &ReportArgs) -> Result<(), CliError> {
     let json = ctx.out.format.is_json();
     if args.html == json {
         let what =
-            if json { "the report is either a page or JSON" } else { "in which form the report is written" };
+            if json { "the report is either a page or JSON" } else { "the form of the report is missing" };
         return Err(CliError::usage(what).remedy("give --html, or -o json"));
     }
     let store = open_store(ctx)?;

@@ -305,7 +305,7 @@ impl Reader {
             }
             Effect::Install { host, .. } => self.host(host).installing = true,
             Effect::RebootInto { host, .. } | Effect::Restart { host, .. } => {
-                self.host(host).rebooting = true
+                self.host(host).rebooting = true;
             }
             Effect::StopGuest { guest, host } => {
                 let (guest, host) = (guest.clone(), host.clone());
@@ -419,6 +419,13 @@ pub(crate) fn kept(store: &Store, roll: &RollId) -> Result<Option<Salvaged>, Cli
         return Err(damaged(format!("its form is {:?}; this program knows {FORM:?}", salvaged.form)));
     }
     Ok(Some(salvaged))
+}
+
+/// Features that a recovered roll left off and whose values nobody has proved or named.
+pub(crate) fn unsettled(store: &Store, roll: &RollId) -> Vec<FeatureKind> {
+    let Ok(Some(salvaged)) = kept(store, roll) else { return Vec::new() };
+    let open = salvaged.features.iter().filter(|left| left.stand == Stand::Left && !left.proof.holds());
+    open.map(|left| left.feature).collect()
 }
 
 /// Features that a recovered roll left off and whose values are proved or named by a person: what a new roll adopts.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_executor::Snapshot;
+use lifeboat_model::RollId;
 use lifeboat_roll::Journal;
 use lifeboat_store::{RollRow, RollState, Store};
 use serde::Serialize;
@@ -118,12 +119,46 @@ pub(crate) fn suspended(store: &Store, row: &RollRow) -> Result<Vec<String>, Cli
     let (journal, _) = read(store, row)?;
     let off = journal.suspensions().iter().filter(|suspension| !suspension.restored);
     let word = |s: &lifeboat_roll::Suspension| {
-        format!("{} (was {}) since {}, by {}", s.feature, s.original, clock(s.since.0), row.id)
+        let what = match &s.before_touch {
+            Some(before) if !journal.is_suspended(s) => {
+                format!("{} is on again, {} by somebody; before that {before}", s.feature, s.original)
+            }
+            Some(before) => format!("{} (somebody had set {}; before that {before})", s.feature, s.original),
+            None => format!("{} (was {})", s.feature, s.original),
+        };
+        format!("{what} since {}, by {}", clock(s.since.0), row.id)
     };
     let guests = journal.stopped_guests().map(|(host, guest, since)| {
         format!("guest {guest}, shut down on {host} since {}, by {}", clock(since.0), row.id)
     });
     Ok(off.map(word).chain(guests).collect())
+}
+
+/// What a roll left switched off or shut down.
+pub(crate) enum LeftOff {
+    /// As its journal tells.
+    Told(Vec<String>),
+    /// Its journal was lost; as was salvaged from it.
+    Recovered(Vec<String>),
+    /// Its journal cannot be read, and nothing was salvaged yet.
+    Damaged,
+}
+
+/// What a roll left switched off or shut down, also when its journal cannot be read any more.
+pub(crate) fn left_off(store: &Store, id: &RollId) -> LeftOff {
+    if let Ok(left) = super::salvaged::adoptable(store, id) {
+        let told = |(kind, value, _): (lifeboat_model::FeatureKind, String, RollId)| {
+            format!("{kind} (was {value}), by {id}, whose journal was lost")
+        };
+        let mut list: Vec<String> = left.into_iter().map(told).collect();
+        let open = super::salvaged::unsettled(store, id).into_iter();
+        list.extend(open.map(|kind| {
+            format!("{kind}, by {id}, whose journal was lost; its value before is not proved: lifeboat roll recover {id}")
+        }));
+        return LeftOff::Recovered(list);
+    }
+    let read = store.roll(id).map_err(store_error).and_then(|row| suspended(store, &row));
+    read.map_or(LeftOff::Damaged, LeftOff::Told)
 }
 
 fn published(ctx: &Ctx, row: &RollRow) -> Option<Board> {

@@ -26,7 +26,7 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
             args.retry.iter().find(|host| !stored.plan.steps.iter().any(|step| step.host == **host));
         if let Some(host) = unknown {
             return Err(CliError::new(Kind::NotFound, format!("the plan has no step for host {host}"))
-                .remedy("see: lifeboat plan show"));
+                .remedy(format!("make a plan that has one: lifeboat plan create … --retry {host}")));
         }
     }
     source.check_pool(&pool)?;
@@ -44,6 +44,7 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
     confirm(ctx, &stored.plan, &format!("carry out plan {}", stored.hash.short()))?;
     let mut driver = drivers::open(&pool, &dir, Some(&source))?;
     let mut store = open_store(ctx)?;
+    settled(&store, &stored.plan)?;
     let mut options = options(stored.plan.steps.len());
     match &args.adopt {
         None => nothing_left_off(&store, &stored.plan)?,
@@ -57,7 +58,7 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
                 .collect();
         }
     }
-    match check::before_roll(ctx, driver.as_mut(), &stored.plan, &stored.plan.policy, &store) {
+    match check::before_roll(ctx, driver.as_mut(), &stored.plan, &stored.plan.policy, &args.retry, &store) {
         Err(found) if args.despite_findings && found.kind() == Kind::Blockers => {
             ctx.out.say(&format!("started all the same, by --despite-findings: {}", found.line()));
             let who = super::control::who();
@@ -82,7 +83,7 @@ pub(super) fn run(ctx: &Ctx, args: &StartArgs) -> Result<(), CliError> {
         let verb = lifeboat_model::OperatorVerb::Retry { host: host.clone() };
         executor.order(&verb, "roll start --retry").map_err(executor_error)?;
     }
-    let ended = drive(ctx, &mut executor, view, &[]);
+    let ended = drive(ctx, &mut executor, view);
     drop(executor);
     check::take_back(ctx, &store, driver.as_mut(), &pool).and(ended)
 }
@@ -111,6 +112,21 @@ fn not_rolling(store: &Store, plan: &Plan) -> Result<(), CliError> {
         None => ("was interrupted".to_owned(), "take it up: lifeboat roll resume"),
     };
     Err(CliError::new(Kind::Conflict, format!("roll {} of pool {} {how}", row.id, row.pool)).remedy(remedy))
+}
+
+/// What a recovered roll left off, and whose value nobody knows, is not forgotten by the next.
+fn settled(store: &Store, plan: &Plan) -> Result<(), CliError> {
+    let heads = store.heads().map_err(store_error)?;
+    let Some(last) = heads.iter().find(|head| head.pool == plan.pool) else { return Ok(()) };
+    let Some(first) = super::salvaged::unsettled(store, &last.id).into_iter().next() else { return Ok(()) };
+    let what = format!(
+        "roll {}, whose journal was lost, left {first} switched off, and its value before is not proved",
+        last.id
+    );
+    Err(CliError::new(Kind::Conflict, what).remedy(format!(
+        "look the value up and name it: lifeboat roll recover {} --value {first}='VALUE'",
+        last.id
+    )))
 }
 
 /// A new roll takes the place of one that stopped; what that one left switched off must not be forgotten.

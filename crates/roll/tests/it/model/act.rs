@@ -12,6 +12,8 @@ pub(crate) enum How {
     Again,
     /// It fails for good.
     Firm,
+    /// A hook says that nothing is to be done on its host.
+    Nothing,
 }
 
 /// One step of a behaviour.
@@ -41,6 +43,8 @@ pub(crate) enum Act {
     Verb(usize),
     /// A person gives a feature a value.
     Touch(FeatureKind, usize),
+    /// A person brings a guest to a host in maintenance.
+    Stray(HostId),
     /// The maintenance windows open or close.
     Window(bool),
 }

@@ -45,7 +45,6 @@ pub(crate) fn carry_out(state: &mut State, scene: &Scene, mutant: Mutant, effect
         }
         Effect::CheckHost { .. }
         | Effect::SaveState { .. }
-        | Effect::Restart { .. }
         | Effect::Stage { .. }
         | Effect::RunHook { .. }
         | Effect::RunGate { .. }
@@ -63,6 +62,10 @@ pub(crate) fn carry_out(state: &mut State, scene: &Scene, mutant: Mutant, effect
                 if !there.reachable || there.maintenance {
                     return failed("the target takes no guests");
                 }
+                let target = Some(scene.plan.target.digest);
+                state.broken.back_to_old |= matches!(effect, Effect::Place { .. })
+                    && world.host(&view.host).unwrap().running == target
+                    && there.running != target;
                 if world.load_of(to).0 + view.memory.0 > there.memory.0 {
                     return failed("no room on the target");
                 }
@@ -80,8 +83,19 @@ pub(crate) fn carry_out(state: &mut State, scene: &Scene, mutant: Mutant, effect
             }
         }
         Effect::Install { host, bank: target, .. } => {
+            let late = state.left.slow < scene.budget.slow;
+            if late && world.host(host).unwrap().active == Some(*target) {
+                // A reboot that a limit had ended came after all. The agent's own rule stands.
+                return failed("the active bank is never written");
+            }
             state.broken.bad_bank |= !may_be_written(state, scene, &world, host, *target);
             change(&mut world, host, |host| host.banks[target.index()] = bank(BankState::Upgraded, 2));
+        }
+        Effect::Restart { host, boot_id_before } => {
+            if world.host(host).unwrap().boot_id.as_ref() == Some(boot_id_before) {
+                go_down(&mut state.broken, &mut world, host);
+                state.boots.insert(host.clone(), Boot::Again);
+            }
         }
         Effect::RebootInto { host, bank, boot_id_before } => {
             let done = world.host(host).unwrap().boot_id.as_ref() != Some(boot_id_before);
@@ -115,9 +129,11 @@ pub(crate) fn is_done(state: &State, effect: &Effect) -> bool {
         Effect::RebootInto { host: id, boot_id_before, .. } => {
             state.boots.contains_key(id) || host(id).boot_id.as_ref() != Some(boot_id_before)
         }
+        Effect::Restart { host: id, boot_id_before } => {
+            host(id).reachable && host(id).boot_id.as_ref() != Some(boot_id_before)
+        }
         Effect::CheckHost { .. }
         | Effect::SaveState { .. }
-        | Effect::Restart { .. }
         | Effect::Stage { .. }
         | Effect::Install { .. }
         | Effect::RunHook { .. }
@@ -178,6 +194,7 @@ pub(crate) fn boot(state: &mut State, host: &HostId, next: Next) {
     let mut world = state.world().clone();
     let target = match boot {
         Boot::Down(bank) | Boot::Trying(bank) => bank_of(bank),
+        Boot::Again => world.host(host).unwrap().active.unwrap(),
         Boot::Gone => return,
     };
     let new_boot = |view: &mut HostView| {
@@ -192,8 +209,10 @@ pub(crate) fn boot(state: &mut State, host: &HostId, next: Next) {
     change(&mut world, host, |view| match next {
         Next::Good => {
             view.banks[target.index()].state = BankState::Good;
-            if matches!(boot, Boot::Down(_)) {
+            if matches!(boot, Boot::Down(_) | Boot::Again) {
                 new_boot(view);
+                // Whatever waited for a reboot had one.
+                view.pending_reboot.clear();
             }
             take(view, target);
         }

@@ -5,8 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use lifeboat_model::{
-    Approve, Effect, EffectKey, EventKind, FeatureKind, FeatureView, HostId, OperatorVerb, Outcome, Phase,
-    RollEnd, RollId, Timestamp,
+    Effect, EffectKey, EventKind, FeatureKind, FeatureView, HookStage, Outcome, RollId, Timestamp,
 };
 use lifeboat_roll::{Action, FoldError, Journal, Scope, Status, decide};
 use stateright::{Expectation, Model, Property};
@@ -18,6 +17,7 @@ use super::mutants::Mutant;
 use super::properties;
 use super::scene::{START, Scene, TICK};
 use super::state::{Boot, Broken, Leader, Order, Seen, Sleeper, State};
+use super::watch::{listens, lose_ears, watch};
 
 /// Why an effect fails that fails for no reason.
 const LUCK: &str = "it failed";
@@ -64,7 +64,11 @@ impl Machine {
         let journal = &fold.journal;
         let shown = self.mutant.see(journal, &seen.world);
         let world = shown.as_ref().unwrap_or(&seen.world);
-        let actions = Arc::new(decide(world, journal, &journal.policy().clone(), Scope::All, now));
+        let policy = match self.mutant {
+            Mutant::PolicyIgnored => &journal.plan().policy,
+            _ => journal.policy(),
+        };
+        let actions = Arc::new(decide(world, journal, policy, Scope::All, now));
         self.decisions.lock().unwrap().insert(key, Arc::clone(&actions));
         actions
     }
@@ -99,7 +103,7 @@ impl Machine {
     }
 
     /// Appends to the journal of a state, and looks whether that may be.
-    fn record(&self, state: &mut State, kinds: &[EventKind]) {
+    pub(crate) fn record(&self, state: &mut State, kinds: &[EventKind]) {
         if kinds.is_empty() {
             return;
         }
@@ -143,12 +147,24 @@ impl Machine {
 
     /// Gives an order to the driver. One that is under way under this name already is joined, not begun again.
     fn order(&self, state: &mut State, effect: Effect, mine: bool) {
-        if matches!(effect, Effect::Migrate { .. }) {
+        let late = state.left.slow < self.scene.budget.slow;
+        match &effect {
+            Effect::RestoreFeature { .. } => {
+                let placed = |order: &Order| matches!(order.effect, Effect::Place { .. });
+                state.broken.restored_early |= !late && state.under_way.values().any(placed);
+            }
+            Effect::LeaveMaintenance { host } => state.broken.left_early |= !late && state.restarts(host),
+            Effect::RunHook { stage: HookStage::PreMaintenance | HookStage::Maintenance, host, .. } => {
+                state.prepared.insert(host.clone());
+            }
+            _ => {}
+        }
+        if matches!(effect, Effect::Migrate { .. } | Effect::Place { .. }) {
             let on = |kind: &FeatureKind| {
                 state.world().feature(*kind).is_some_and(FeatureView::is_on)
                     && !state.given.contains_key(kind)
             };
-            state.broken.moved_while_on |= self.scene.plan.suspends.iter().any(on);
+            state.broken.moved_while_on |= !late && self.scene.plan.suspends.iter().any(on);
         }
         // What is so already ends at once, as an order of a driver does that looks before it begins.
         let done = self.mutant != Mutant::RunTwice && driver::is_done(state, &effect);
@@ -163,12 +179,24 @@ impl Machine {
     fn end(&self, state: &mut State, key: &EffectKey, how: How) {
         let Some(Order { effect, mine }) = state.under_way.remove(key) else { return };
         let outcome = match how {
+            How::Well if is_reboot(&effect) && !driver::is_done(state, &effect) => {
+                // Its end is told when the host is back.
+                driver::carry_out(state, &self.scene, self.mutant, &effect);
+                state.under_way.insert(key.clone(), Order { effect, mine });
+                return;
+            }
+            How::Nothing => Outcome::NothingToDo { detail: Some(LUCK.to_owned()) },
             How::Well if self.mutant == Mutant::ReadAtEffect => return self.end_late_read(state, &effect),
             How::Well => driver::carry_out(state, &self.scene, self.mutant, &effect),
             How::Again | How::Firm => {
                 Outcome::Failed { reason: LUCK.to_owned(), retriable: how == How::Again }
             }
         };
+        if let (How::Well | How::Nothing, Effect::RunHook { stage: HookStage::PostMaintenance, host, .. }) =
+            (how, &effect)
+        {
+            state.prepared.remove(host);
+        }
         if !(mine && listens(state, key)) {
             return;
         }
@@ -187,6 +215,10 @@ impl Machine {
             && reason == LUCK
         {
             state.luck.push(format!("{} failed, again: {retriable}", key.0));
+            state.luck.sort();
+        }
+        if self.compare && matches!(outcome, Outcome::NothingToDo { .. }) {
+            state.luck.push(format!("{} had nothing to do", key.0));
             state.luck.sort();
         }
         self.record(state, &[EventKind::Outcome { key: key.clone(), outcome }]);
@@ -257,7 +289,7 @@ impl Machine {
     }
 
     /// Whether the clock must move for anything to happen.
-    fn needs_time(&self, state: &State) -> bool {
+    pub(crate) fn needs_time(&self, state: &State) -> bool {
         if !self.next(state).is_empty() {
             return false;
         }
@@ -268,52 +300,20 @@ impl Machine {
     /// Whether nothing but a person can make anything happen any more.
     pub(crate) fn at_rest(&self, state: &State) -> bool {
         let idle = state.leader.as_ref().is_some_and(|leader| leader.hand.is_empty());
-        let waits = state.boots.values().any(|boot| *boot != Boot::Gone);
         idle && state.news.is_empty()
-            && state.under_way.is_empty()
-            && !waits
+            && !state.busy()
             && self.next(state).is_empty()
             && !self.needs_time(state)
     }
 }
 
-/// Whether a living controller waits for this end.
-fn listens(state: &State, key: &EffectKey) -> bool {
-    state.leader.is_some() && state.fold.journal.is_open(key)
+fn is_reboot(effect: &Effect) -> bool {
+    matches!(effect, Effect::Restart { .. })
 }
 
-/// The end of an order is told to the controller that gave it, and to no other.
-fn lose_ears(state: &mut State) {
-    state.news.clear();
-    for order in state.under_way.values_mut() {
-        order.mine = false;
-    }
-    state.crashed = true;
-}
-
-/// What may not be begun, and is.
-fn watch(state: &mut State, kinds: &[EventKind]) {
-    let journal = Arc::clone(&state.fold.journal);
-    for kind in kinds {
-        let EventKind::HostPhase { host, phase: Phase::Admitted } = kind else { continue };
-        let windows = !journal.policy().windows.is_empty();
-        state.broken.outside_window |= windows && journal.window().is_some_and(|window| !window.open);
-        state.broken.unapproved |= !approved(state, &journal, host);
-        let last = &journal.policy().last;
-        let waits = |run: &lifeboat_roll::HostRun| run.phase == Phase::Pending && !last.contains(&run.host);
-        state.broken.last_too_early |= last.contains(host) && journal.hosts().iter().any(waits);
-    }
-}
-
-fn approved(state: &State, journal: &Journal, host: &HostId) -> bool {
-    let wave = journal.plan().steps.iter().find(|step| step.host == *host).map_or(1, |step| step.wave);
-    let needed = match journal.policy().approve {
-        Approve::Plan => 1,
-        Approve::FirstWave => wave.min(2),
-        Approve::EveryWave => wave,
-    };
-    let gates = wave <= 1 || journal.policy().gates.is_empty() || state.gate_opened;
-    (needed <= 1 || journal.approved() >= needed) && gates
+/// Whether the command may say that nothing is to be done on its host. After the release it is too late for that.
+fn has_a_way_out(effect: &Effect) -> bool {
+    matches!(effect, Effect::RunHook { stage, .. } if *stage != HookStage::PostMaintenance)
 }
 
 impl Model for Machine {
@@ -338,6 +338,8 @@ impl Model for Machine {
             luck: Vec::new(),
             crashed: false,
             gate_opened: false,
+            prepared: BTreeSet::new(),
+            passed: BTreeSet::new(),
             broken: Broken::default(),
             now: START,
             steps: 0,
@@ -391,6 +393,12 @@ impl Model for Machine {
             actions.extend(state.news.keys().cloned().map(Act::Hear));
         }
         for (key, order) in &state.under_way {
+            // A host that is down tells nothing.
+            if let Effect::Restart { host, .. } = &order.effect
+                && state.boots.contains_key(host)
+            {
+                continue;
+            }
             actions.push(Act::End(key.clone(), How::Well));
             if (self.scene.may_fail)(&order.effect) && order.mine && listens(state, key) {
                 if left.again > 0 {
@@ -399,16 +407,19 @@ impl Model for Machine {
                 if left.firm > 0 {
                     actions.push(Act::End(key.clone(), How::Firm));
                 }
+                if left.nothing > 0 && has_a_way_out(&order.effect) {
+                    actions.push(Act::End(key.clone(), How::Nothing));
+                }
             }
         }
         for (host, boot) in &state.boots {
             let good = match boot {
                 Boot::Down(_) if self.scene.trial => Next::Trial,
-                Boot::Down(_) | Boot::Trying(_) => Next::Good,
+                Boot::Down(_) | Boot::Trying(_) | Boot::Again => Next::Good,
                 Boot::Gone => continue,
             };
             actions.push(Act::Boot(host.clone(), good));
-            if left.back > 0 {
+            if left.back > 0 && *boot != Boot::Again {
                 actions.push(Act::Boot(host.clone(), Next::Back));
             }
             if left.gone > 0 {
@@ -434,6 +445,7 @@ impl Model for Machine {
                     How::Well => {}
                     How::Again => state.left.again -= 1,
                     How::Firm => state.left.firm -= 1,
+                    How::Nothing => state.left.nothing -= 1,
                 }
                 if how == How::Well
                     && matches!(state.under_way.get(&key), Some(Order { effect: Effect::RunGate { .. }, .. }))
@@ -474,7 +486,7 @@ impl Model for Machine {
             }
             Act::Wake => self.wake(&mut state),
             Act::Tick => {
-                if !state.under_way.is_empty() || state.boots.values().any(|boot| *boot != Boot::Gone) {
+                if state.busy() {
                     state.left.slow = state.left.slow.checked_sub(1)?;
                 }
                 state.now = state.now.after(TICK);
@@ -489,6 +501,7 @@ impl Model for Machine {
                 state.given.insert(kind, value);
                 state.seen = Seen::new(world);
             }
+            Act::Stray(host) => Self::bring_stray(&mut state, &host),
             Act::Window(open) => {
                 state.left.windows -= 1;
                 let event = if open {
@@ -517,53 +530,5 @@ impl Machine {
                 *steps = state.steps.min(*steps);
             }
         }
-    }
-
-    fn time(&self, state: &State, actions: &mut Vec<Act>) {
-        let busy = !state.under_way.is_empty() || state.boots.values().any(|boot| *boot != Boot::Gone);
-        let slow = busy && state.left.slow > 0;
-        if ((!busy && state.news.is_empty()) || slow) && self.needs_time(state) {
-            actions.push(Act::Tick);
-        }
-    }
-
-    fn persons(&self, state: &State, ended: bool, actions: &mut Vec<Act>) {
-        let left = &state.left;
-        let journal = &state.fold.journal;
-        let stopped = matches!(journal.status(), Status::Ended(RollEnd::Stopped { .. }));
-        if left.verbs > 0 && (!ended || stopped) {
-            actions.extend((0..self.scene.verbs.len()).map(Act::Verb));
-        }
-        if left.touches > 0 && !ended {
-            for &kind in &self.scene.plan.suspends {
-                // A driver compares and sets: while an order about the feature is under way there is no telling.
-                let about = |effect: &Effect| {
-                    matches!(effect, Effect::SuspendFeature { feature, .. } | Effect::RestoreFeature { feature, .. }
-                        if *feature == kind)
-                };
-                if !state.under_way.values().any(|order| about(&order.effect)) {
-                    actions.extend((0..self.scene.values.len()).map(|at| Act::Touch(kind, at)));
-                }
-            }
-        }
-        if let (true, false, Some(window)) = (left.windows > 0, ended, journal.window()) {
-            actions.push(Act::Window(!window.open));
-        }
-    }
-
-    fn verb(&self, state: &mut State, at: usize) {
-        state.left.verbs -= 1;
-        let verb: OperatorVerb = self.scene.verbs[at].clone();
-        if self.compare {
-            state.luck.push(format!("{verb:?}"));
-        }
-        let order = EventKind::Operator { verb, who: "model".to_owned() };
-        if matches!(state.fold.journal.status(), Status::Ended(_)) {
-            // A roll that has ended is taken up by a new controller, which hears the order first.
-            state.fence += 1;
-            let started = EventKind::ControllerStarted { holder: "model".to_owned() };
-            return self.record(state, &[started, order]);
-        }
-        self.record(state, &[order]);
     }
 }

@@ -8,10 +8,13 @@
 mod act;
 mod driver;
 mod fold;
+mod interfere;
 mod machine;
+mod more;
 mod mutants;
 mod properties;
 mod scene;
 mod search;
 mod seeded;
 mod state;
+mod watch;

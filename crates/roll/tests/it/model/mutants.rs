@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use lifeboat_model::{Effect, EventKind, FeatureView, HostId, Phase, Plan, RollEnd, World};
+use lifeboat_model::{Effect, EventKind, FeatureView, HookStage, HostId, Phase, Plan, RollEnd, World};
 use lifeboat_roll::{Action, HostRun, Journal, Status};
 
 use super::scene::Scene;
@@ -49,6 +49,14 @@ pub(crate) enum Mutant {
     WindowIgnored,
     /// What a person gave a feature meanwhile is not looked at.
     PersonOverwritten,
+    /// A host's turn ends without the hooks of the last stage.
+    PostForgotten,
+    /// Features are restored while guests are moved after the last host.
+    PlacedLate,
+    /// The end of a reboot that a dead controller ordered is not waited for.
+    RestartForgotten,
+    /// A policy that a person changed is not looked at.
+    PolicyIgnored,
 }
 
 impl Mutant {
@@ -90,7 +98,11 @@ impl Mutant {
             | Self::StoppedForgotten
             | Self::ApprovalIgnored
             | Self::GateIgnored
-            | Self::WindowIgnored => None,
+            | Self::WindowIgnored
+            | Self::PostForgotten
+            | Self::PlacedLate
+            | Self::RestartForgotten
+            | Self::PolicyIgnored => None,
         }
     }
 
@@ -137,10 +149,14 @@ impl Mutant {
                     actions.push(enter(&run.host, Phase::Verified));
                 }
             }
-            Self::RestoreEarly => {
+            Self::PostForgotten => without_post(journal, actions),
+            Self::RestartForgotten => without_restart(journal, actions),
+            Self::RestoreEarly | Self::PlacedLate => {
                 let pending = journal.hosts().iter().any(|run| run.phase == Phase::Pending);
-                let moves = |action: &Action| {
-                    matches!(action, Action::Perform { effect: Effect::Migrate { .. }, .. })
+                let moves = |action: &Action| match action {
+                    Action::Perform { effect: Effect::Migrate { .. }, .. } => self == Self::RestoreEarly,
+                    Action::Perform { effect: Effect::Place { .. }, .. } => self == Self::PlacedLate,
+                    Action::Perform { .. } | Action::Record(_) => false,
                 };
                 let off = journal.suspensions().iter().all(|s| !s.restored);
                 if let (false, true, true, Some(last)) =
@@ -148,7 +164,8 @@ impl Mutant {
                 {
                     let effect =
                         Effect::RestoreFeature { feature: last.feature, original: last.original.clone() };
-                    actions.insert(0, Action::Perform { attempt: 1, effect });
+                    let at = if self == Self::PlacedLate { actions.len() } else { 0 };
+                    actions.insert(at, Action::Perform { attempt: 1, effect });
                 }
             }
             Self::StoppedForgotten => {
@@ -158,6 +175,8 @@ impl Mutant {
                             && let Some(HostRun { phase: Phase::Leaving { exit }, .. }) = journal.host(host)
                         {
                             *action = enter(host, (**exit).clone());
+                        } else if let Action::Perform { effect: Effect::StartGuest { .. }, .. } = action {
+                            *action = Action::Record(EventKind::RollEnded { end: RollEnd::Aborted });
                         }
                         // Nor is it named.
                         if matches!(action, Action::Record(EventKind::Warned { .. })) {
@@ -183,7 +202,8 @@ impl Mutant {
             | Self::GuestSkipped
             | Self::StaleActs
             | Self::RunTwice
-            | Self::PersonOverwritten => {}
+            | Self::PersonOverwritten
+            | Self::PolicyIgnored => {}
         }
     }
 }
@@ -221,4 +241,33 @@ fn without_stranded(journal: &Journal, world: &World) -> World {
         }
     }
     rest
+}
+
+/// The turn ends where its last hooks were to run.
+fn without_post(journal: &Journal, actions: &mut [Action]) {
+    for action in actions {
+        let Action::Perform {
+            effect: Effect::RunHook { stage: HookStage::PostMaintenance, host, .. }, ..
+        } = action
+        else {
+            continue;
+        };
+        *action = match journal.host(host).map(|run| &run.phase) {
+            Some(Phase::Leaving { exit }) => enter(host, (**exit).clone()),
+            _ => enter(host, Phase::Committed),
+        };
+    }
+}
+
+/// A roll on its way back gives a host back that may be rebooting.
+fn without_restart(journal: &Journal, actions: &mut [Action]) {
+    let retreats = *journal.status() == Status::Aborting || journal.halted().is_some();
+    for action in actions {
+        if let Action::Perform { effect: Effect::Restart { host, .. }, .. } = action
+            && retreats
+        {
+            let exit = Box::new(Phase::Skipped { reason: "the roll was aborted".to_owned() });
+            *action = enter(host, Phase::Leaving { exit });
+        }
+    }
 }

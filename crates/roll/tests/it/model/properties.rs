@@ -23,6 +23,11 @@ pub(crate) const STOPPED: &str = "guests that were shut down run again or are na
 pub(crate) const SUSPENDED: &str = "no guest is moved while a feature is on";
 pub(crate) const PERSON: &str = "what a person set is not overwritten";
 pub(crate) const BARRIERS: &str = "no wave begins before its window, approval and gate";
+pub(crate) const TIDY: &str = "what a hook had prepared is ended by the last stage";
+pub(crate) const PREFLIGHT: &str = "nothing is begun before all preflight hooks passed";
+pub(crate) const PLACING: &str = "features stay suspended until the last move has ended";
+pub(crate) const NOT_BACK: &str = "no guest goes back to a host with the old release";
+pub(crate) const RESTARTS: &str = "no host leaves maintenance while it restarts";
 pub(crate) const LEGAL: &str = "every decision can be recorded";
 pub(crate) const QUIET: &str = "at an end no feature, guest or maintenance is being changed";
 /// The only one that is looked for: the search is not empty.
@@ -46,6 +51,11 @@ pub(crate) fn all() -> Vec<Property<Machine>> {
         Property::always(BARRIERS, |_, state: &State| {
             !state.broken.outside_window && !state.broken.unapproved
         }),
+        Property::always(TIDY, |_, state: &State| !state.broken.untidy),
+        Property::always(PREFLIGHT, |_, state: &State| !state.broken.before_preflight),
+        Property::always(PLACING, |_, state: &State| !state.broken.restored_early),
+        Property::always(NOT_BACK, |_, state: &State| !state.broken.back_to_old),
+        Property::always(RESTARTS, |_, state: &State| !state.broken.left_early),
         Property::always(LEGAL, |_, state: &State| !state.broken.unrecordable),
         Property::always(QUIET, quiet),
         Property::sometimes(COMPLETES, |_, state: &State| {
@@ -92,9 +102,6 @@ fn width(state: &State) -> bool {
 /// What serves, against what runs and what is kept free. A host that failed is what the reserve was kept for.
 fn capacity(machine: &Machine, state: &State) -> bool {
     let Some(reserve) = machine.scene.reserve else { return true };
-    if state.left.verbs < machine.scene.budget.verbs {
-        return true;
-    }
     let world = state.world();
     let failed = |host: &lifeboat_model::HostId| {
         state.fold.journal.host(host).is_some_and(|run| run.phase.is_failure())
@@ -129,7 +136,10 @@ fn order(state: &State) -> bool {
 
 fn features(machine: &Machine, state: &State) -> bool {
     let Some(end) = ended(state) else { return true };
-    let named = |word: &str| matches!(end, RollEnd::Stopped { reason } if reason.contains(word));
+    let named = |word: &str| {
+        matches!(end, RollEnd::Stopped { reason } if reason.contains(word))
+            || state.fold.journal.warnings().iter().any(|warning| warning.subject == word)
+    };
     machine.scene.world.features().all(|original| {
         let due = state.given.get(&original.kind).unwrap_or(&original.value);
         let now = state.world().feature(original.kind);

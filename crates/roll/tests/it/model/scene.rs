@@ -40,6 +40,10 @@ pub(crate) struct Budget {
     pub(crate) slow: u8,
     /// Maintenance windows open or close.
     pub(crate) windows: u8,
+    /// A hook says that nothing is to be done.
+    pub(crate) nothing: u8,
+    /// A person brings a guest to a host in maintenance.
+    pub(crate) strays: u8,
 }
 
 /// One pool, its plan, and what may happen.
@@ -78,6 +82,10 @@ pub(crate) struct Shape {
     pub(crate) tight: bool,
     /// The last guest of this host is stopped and started instead of moved.
     pub(crate) stops: Option<usize>,
+    /// Guests that are moved after the last host, and where to.
+    pub(crate) placement: Vec<(usize, usize)>,
+    /// This host waits for a reboot.
+    pub(crate) pending: Option<usize>,
     pub(crate) policy: Policy,
 }
 
@@ -93,6 +101,8 @@ impl Shape {
             features: vec![(FeatureKind::HaAdmissionControl, "percent:25")],
             tight: false,
             stops: None,
+            placement: Vec::new(),
+            pending: None,
             policy: policy(),
         }
     }
@@ -135,7 +145,10 @@ impl Shape {
             maintenance: false,
             failed_releases: Vec::new(),
             offers: std::collections::BTreeSet::new(),
-            pending_reboot: Vec::new(),
+            pending_reboot: (self.pending == Some(at))
+                .then(|| "a new kernel".to_owned())
+                .into_iter()
+                .collect(),
         });
         let places = self.guests.iter().enumerate().flat_map(|(at, count)| std::iter::repeat_n(at, *count));
         let guests = places.enumerate().map(|(number, at)| GuestView {
@@ -199,6 +212,16 @@ impl Shape {
             }
             done.extend(wave);
         }
+        let placement = self
+            .placement
+            .iter()
+            .map(|&(g, to)| Move {
+                guest: place[g].0.clone(),
+                from: host(place[g].1),
+                to: host(to),
+                memory: SLOT,
+            })
+            .collect();
         let peak = waves.iter().map(Vec::len).max().unwrap();
         let mut figures = Figures { waves: u32::try_from(waves.len()).unwrap(), ..Figures::default() };
         figures.peak_hosts_down.planned = u32::try_from(peak).unwrap();
@@ -217,7 +240,7 @@ impl Shape {
             unchanged: Vec::new(),
             blocked: Vec::new(),
             excluded: Vec::new(),
-            placement: Vec::new(),
+            placement,
             figures,
             notes: Vec::new(),
         }

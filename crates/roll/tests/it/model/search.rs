@@ -70,7 +70,7 @@ pub(crate) fn search(machine: Machine, most: Option<usize>, until: HasDiscoverie
 }
 
 /// Every promise holds in every state; some behaviour completes if `completes`.
-fn holds(scene: Scene, most: Option<usize>, completes: bool) -> usize {
+pub(crate) fn holds(scene: Scene, most: Option<usize>, completes: bool) -> usize {
     let name = scene.name;
     let found = search(Machine::new(scene, Mutant::Correct), most, HasDiscoveries::AnyFailures);
     for (property, steps, path) in &found.broken {
@@ -104,11 +104,13 @@ const NONE: Budget = Budget {
     touches: 0,
     slow: 0,
     windows: 0,
+    nothing: 0,
+    strays: 0,
 };
 
 #[test]
 fn with_two_crashes_anywhere_every_promise_holds() {
-    holds(with(four(), "4 hosts, 4 guests", Budget { crashes: 2, ..NONE }), None, true);
+    holds(with(four(), "4 hosts, 4 guests", Budget { crashes: 3, ..NONE }), None, true);
 }
 
 #[test]
@@ -166,6 +168,7 @@ fn verbs() -> Vec<OperatorVerb> {
         OperatorVerb::Resume,
         OperatorVerb::Stop,
         OperatorVerb::Abort,
+        OperatorVerb::HandOver,
         OperatorVerb::Retry { host: host(1) },
         OperatorVerb::Skip { host: host(1) },
         OperatorVerb::Retry { host: host(0) },
@@ -184,12 +187,22 @@ fn with_two_orders_of_a_person_and_two_failures_every_promise_holds() {
     holds(Scene { verbs: verbs(), ..with(shape, "3 hosts, 1 shut down, failing", budget) }, None, true);
 }
 
-#[test]
-#[ignore = "slow: 5 hosts, two at a time"]
-fn with_five_hosts_two_at_a_time_every_promise_holds() {
+fn five() -> Shape {
     let mut shape = Shape::new(2, &[1, 1, 1, 1, 1]).wide(2);
     shape.domains = vec!["r1", "r1", "r2", "r2", "r3"];
-    holds(with(shape, "5 hosts, K = 2, 3 racks", Budget { crashes: 1, back: 1, ..NONE }), None, true);
+    shape
+}
+
+#[test]
+fn with_five_hosts_two_at_a_time_every_promise_holds() {
+    holds(with(five(), "5 hosts, K = 2, 3 racks", Budget { crashes: 1, back: 1, ..NONE }), None, true);
+}
+
+#[test]
+#[ignore = "slow: 5 hosts, two at a time, and more that goes wrong"]
+fn with_five_hosts_and_more_that_goes_wrong_every_promise_holds() {
+    let budget = Budget { crashes: 1, again: 1, back: 1, gone: 1, ..NONE };
+    holds(with(five(), "5 hosts, K = 2, failing, lost", budget), None, true);
 }
 
 #[test]
@@ -229,7 +242,7 @@ fn when_guests_are_shut_down_every_promise_holds() {
 
 #[test]
 fn when_a_controller_sleeps_and_another_takes_over_every_promise_holds() {
-    let budget = Budget { crashes: 1, sleeps: 1, back: 1, ..NONE };
+    let budget = Budget { crashes: 1, sleeps: 1, back: 1, gone: 1, ..NONE };
     holds(with(three(), "3 hosts, a controller sleeps", budget), None, true);
 }
 
@@ -256,14 +269,14 @@ fn between_windows_approvals_and_gates_every_promise_holds() {
 
 #[test]
 fn when_news_come_late_and_banks_are_on_trial_every_promise_holds() {
-    let budget = Budget { crashes: 1, back: 1, gone: 1, ..NONE };
+    let budget = Budget { crashes: 2, back: 1, gone: 1, ..NONE };
     let scene = Scene { late_news: true, trial: true, ..with(three(), "3 hosts, late news, trial", budget) };
     holds(scene, None, true);
 }
 
 #[test]
 fn when_limits_pass_while_effects_go_on_every_promise_holds() {
-    let budget = Budget { crashes: 1, slow: 1, ..NONE };
+    let budget = Budget { crashes: 1, slow: 2, ..NONE };
     holds(with(three(), "3 hosts, slow driver", budget), None, true);
 }
 
@@ -286,20 +299,21 @@ pub(crate) fn window() -> Window {
 /// What crashes lead to, an undisturbed roll leads to as well.
 #[test]
 fn a_crash_leads_to_no_end_that_is_not_reached_without_one() {
-    let compare = |shape: &Shape, name: &'static str, budget: Budget| {
-        let mut calm =
-            Machine::new(with(shape.clone(), name, Budget { crashes: 0, ..budget }), Mutant::Correct);
-        calm.compare = true;
-        let known = search(calm, None, HasDiscoveries::AnyFailures).ends;
-        let mut scene = Machine::new(with(shape.clone(), name, budget), Mutant::Correct);
-        scene.compare = true;
-        scene.known = Some(known.clone());
-        let found = search(scene, None, HasDiscoveries::AnyFailures);
-        for (property, steps, path) in &found.broken {
-            eprintln!("{name}: broken: {property}, after {steps} steps:\n   {path}\n known {known:#?}");
-        }
-        assert!(found.broken.is_empty(), "{name}: a promise is broken; the steps stand above");
-    };
     compare(&three(), "3 hosts, ends compared", Budget { crashes: 2, again: 1, back: 1, gone: 1, ..NONE });
     compare(&three(), "3 hosts, firm failures compared", Budget { crashes: 1, firm: 1, ..NONE });
+}
+
+/// What behaviours with crashes come to, behaviours without come to as well.
+pub(crate) fn compare(shape: &Shape, name: &'static str, budget: Budget) {
+    let mut calm = Machine::new(with(shape.clone(), name, Budget { crashes: 0, ..budget }), Mutant::Correct);
+    calm.compare = true;
+    let known = search(calm, None, HasDiscoveries::AnyFailures).ends;
+    let mut scene = Machine::new(with(shape.clone(), name, budget), Mutant::Correct);
+    scene.compare = true;
+    scene.known = Some(known.clone());
+    let found = search(scene, None, HasDiscoveries::AnyFailures);
+    for (property, steps, path) in &found.broken {
+        eprintln!("{name}: broken: {property}, after {steps} steps:\n   {path}\n known {known:#?}");
+    }
+    assert!(found.broken.is_empty(), "{name}: a promise is broken; the steps stand above");
 }

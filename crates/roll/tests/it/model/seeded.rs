@@ -1,13 +1,14 @@
 //! Faulty variants: each breaks the promise that is named, and the search finds it.
 
-use lifeboat_model::{Approve, Effect, OperatorVerb};
+use lifeboat_model::{Approve, Effect, HookStage, OperatorVerb};
 use stateright::HasDiscoveries;
 
 use super::machine::Machine;
+use super::more::{changed, hooks, placed, waiting};
 use super::mutants::Mutant;
 use super::properties::{
-    BANKS, BARRIERS, CAPACITY, ENDS, FEATURES, GUESTS, ORDER, PERSON, REBOOT, STALE, STOPPED, SUSPENDED,
-    WIDTH,
+    BANKS, BARRIERS, CAPACITY, ENDS, FEATURES, GUESTS, ORDER, PERSON, PLACING, REBOOT, RESTARTS, STALE,
+    STOPPED, SUSPENDED, TIDY, WIDTH,
 };
 use super::scene::{Budget, Scene, Shape};
 use super::search::{Found, gate, search, window, with};
@@ -164,4 +165,38 @@ fn a_persons_change_that_is_overwritten_is_noticed() {
     let budget = Budget { touches: 1, ..Budget::default() };
     let scene = Scene { verbs, values: vec!["percent:50"], ..three(budget) };
     finds(scene, Mutant::PersonOverwritten, PERSON);
+}
+
+/// A person interferes with a roll of three hosts.
+fn with_verbs(shape: Shape, name: &'static str, verbs: Vec<OperatorVerb>, budget: Budget) -> Scene {
+    Scene { verbs, ..with(shape, name, budget) }
+}
+
+#[test]
+fn a_last_hook_that_is_forgotten_is_noticed() {
+    let mut shape = Shape::new(2, &[1, 1, 1]);
+    shape.policy.hooks = hooks(&[HookStage::PreMaintenance, HookStage::PostMaintenance]);
+    finds(with(shape.clone(), "3 hosts, hooks", Budget::default()), Mutant::PostForgotten, TIDY);
+    misses(with(shape, "3 hosts, hooks", Budget::default()), Mutant::Correct);
+}
+
+#[test]
+fn a_move_after_the_features_are_back_is_noticed() {
+    finds(with(placed(), "3 hosts, placement", Budget::default()), Mutant::PlacedLate, PLACING);
+}
+
+#[test]
+fn a_reboot_that_is_not_waited_for_is_noticed() {
+    let budget = Budget { crashes: 1, verbs: 1, ..Budget::default() };
+    let verbs = vec![OperatorVerb::Abort];
+    let scene = with_verbs(waiting(1), "3 hosts, one waits for reboot", verbs, budget);
+    finds(scene, Mutant::RestartForgotten, RESTARTS);
+}
+
+#[test]
+fn a_policy_that_is_not_taken_over_is_noticed() {
+    let verbs = vec![changed(Approve::EveryWave, false)];
+    let budget = Budget { verbs: 1, ..Budget::default() };
+    let scene = with_verbs(Shape::new(2, &[1, 1, 1]), "3 hosts, policy", verbs, budget);
+    finds(scene, Mutant::PolicyIgnored, BARRIERS);
 }

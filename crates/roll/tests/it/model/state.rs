@@ -1,6 +1,6 @@
 //! One state of the search.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Seen {
         let mut hasher = DefaultHasher::new();
         for host in world.hosts() {
             (host.reachable, &host.boot_id, host.active, host.running, host.maintenance).hash(&mut hasher);
-            host.failed_releases.len().hash(&mut hasher);
+            (host.failed_releases.len(), host.pending_reboot.len()).hash(&mut hasher);
             for bank in &host.banks {
                 (bank.state as u8, bank.digest).hash(&mut hasher);
             }
@@ -70,6 +70,8 @@ pub(crate) enum Boot {
     Down(u8),
     /// It runs this bank on trial.
     Trying(u8),
+    /// It is down, and comes back as it was.
+    Again,
     /// It does not come back.
     Gone,
 }
@@ -97,6 +99,15 @@ pub(crate) struct Broken {
     pub(crate) outside_window: bool,
     pub(crate) unapproved: bool,
     pub(crate) last_too_early: bool,
+    /// What a hook had prepared was not ended.
+    pub(crate) untidy: bool,
+    pub(crate) before_preflight: bool,
+    /// A feature was restored while a guest was being placed.
+    pub(crate) restored_early: bool,
+    /// A guest was placed on a host with an older release than the one it came from.
+    pub(crate) back_to_old: bool,
+    /// A host left maintenance while it was being rebooted.
+    pub(crate) left_early: bool,
 }
 
 /// One state: the pool, the journal, the driver, the controllers, and what may still happen.
@@ -122,6 +133,10 @@ pub(crate) struct State {
     pub(crate) crashed: bool,
     /// The gate of the policy has let a wave begin.
     pub(crate) gate_opened: bool,
+    /// Hosts on which a hook has prepared something that the last stage has not ended.
+    pub(crate) prepared: BTreeSet<HostId>,
+    /// Hosts whose preflight hook has passed, as far as anybody heard.
+    pub(crate) passed: BTreeSet<HostId>,
     pub(crate) broken: Broken,
     pub(crate) now: Timestamp,
     /// Steps so far; not part of what makes two states one.
@@ -131,6 +146,24 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn world(&self) -> &World {
         &self.seen.world
+    }
+
+    /// Whether the driver is at work, or a host on its way back. A host that does not come back keeps nobody busy.
+    pub(crate) fn busy(&self) -> bool {
+        let gone = |host: &HostId| self.boots.get(host) == Some(&Boot::Gone);
+        self.under_way.values().any(|order| match &order.effect {
+            Effect::Restart { host, .. } => !gone(host),
+            _ => true,
+        }) || self.boots.values().any(|boot| *boot != Boot::Gone)
+    }
+
+    /// Whether this host is being rebooted as it is.
+    pub(crate) fn restarts(&self, id: &HostId) -> bool {
+        self.boots.get(id) != Some(&Boot::Gone)
+            && self
+                .under_way
+                .values()
+                .any(|order| matches!(&order.effect, Effect::Restart { host, .. } if host == id))
     }
 }
 
@@ -149,6 +182,7 @@ impl Hash for State {
         for (key, outcome) in &self.news {
             (&key.0, format!("{outcome:?}")).hash(state);
         }
+        (&self.prepared, &self.passed).hash(state);
         (&self.boots, self.left, &self.given, &self.luck, self.crashed, self.gate_opened, self.broken)
             .hash(state);
     }
