@@ -107,6 +107,9 @@ fn admitted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<A
         let reason = "it was put into maintenance by somebody else; nothing was changed".to_owned();
         return skip(run, reason, actions);
     }
+    if reboot::on_trial(host) && view.now.since(run.since) <= view.policy.timeouts.reboot {
+        return;
+    }
     if let Some(reason) = unfit(view, run, host) {
         return fail(run, reason, actions);
     }

@@ -58,6 +58,12 @@ pub(crate) fn order(view: &View<'_>, run: &HostRun, host: &HostView, actions: &m
     }
 }
 
+/// Its agent has not judged yet the bank that it booted: that is waited for.
+pub(crate) fn on_trial(host: &HostView) -> bool {
+    let judged = |bank: Bank| !matches!(host.bank(bank).state, BankState::Upgraded | BankState::Trying);
+    host.reachable && host.active.is_some_and(|bank| !judged(bank))
+}
+
 /// An order to reboot that had no answer in time: it may still be carried out.
 pub(crate) fn may_come(order: &EffectRun) -> bool {
     matches!(order.effect, Effect::RebootInto { .. } | Effect::Restart { .. })

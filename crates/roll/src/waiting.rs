@@ -37,6 +37,10 @@ pub fn waiting_on(world: &World, journal: &Journal, run: &HostRun, now: Timestam
             let mut list: Vec<String> =
                 run.effects.values().filter_map(|effect| open(&view, effect)).collect();
             list.extend(owners(&view, run));
+            let judged = world.host(&run.host).is_none_or(|host| !reboot::on_trial(host));
+            if matches!(run.phase, Phase::Admitted) && !judged {
+                list.push("its health checks".to_owned());
+            }
             if list.is_empty()
                 && !run.past_no_return()
                 && let Some(held) = view.held()

@@ -1,7 +1,7 @@
 //! Checks: what stands in the way of a roll, all of it at once, before anything is changed.
 //!
 //! Owns: one file for each check with its pages beside its code, the order in which they are listed, and the catalogue
-//! that is made from the pages. Promises: [`run`] looks at everything and never stops at the first finding; it does not
+//! that is made from the pages. Promises: [`run()`] looks at everything and never stops at the first finding; it does not
 //! panic, whatever a driver tells; every finding has a page of the same code and severity; what a driver cannot tell is
 //! [`Looked::Unknown`] and never counted as good; a pool of any size costs time in proportion to it.
 //! Does not: ask a driver, or mend anything. A remedy that a program can carry out stands in the finding as a

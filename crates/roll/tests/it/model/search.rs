@@ -177,7 +177,7 @@ fn verbs() -> Vec<OperatorVerb> {
 }
 
 #[test]
-#[ignore = "slow: 600,000 states"]
+#[ignore = "slow: a million states"]
 fn with_two_orders_of_a_person_and_two_failures_every_promise_holds() {
     let budget = Budget { verbs: 2, again: 1, firm: 1, ..NONE };
     holds(Scene { verbs: verbs(), ..with(three(), "3 hosts, 2 orders, failing", budget) }, None, true);
