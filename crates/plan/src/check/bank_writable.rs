@@ -32,7 +32,10 @@ fn run(pool: &Pool<'_>, found: &mut Found) {
             let Some(reason) = &of(banks, bank).not_writable else { continue };
             let fix = rebuild(host, bank, Some(of(banks, bank.other())));
             let remedy = if fix.is_some() {
-                format!("rebuild bank {bank} from bank {}: lifeboat check run --fix does so", bank.other())
+                format!(
+                    "rebuild bank {bank} from bank {}: lifeboat check run POOL --fix does so",
+                    bank.other()
+                )
             } else {
                 format!("look at the disk of {}: no good bank is there to rebuild it from", host.name())
             };

@@ -174,7 +174,10 @@ fn look_into(host: &Host<'_>, bank: Bank, facts: &BankFacts, found: &mut Found) 
             let other = host.facts.and_then(|facts| facts.banks.known()).map(|banks| of(banks, bank.other()));
             let fix = rebuild(host, bank, other);
             let remedy = if fix.is_some() {
-                format!("rebuild bank {bank} from bank {}: lifeboat check run --fix does so", bank.other())
+                format!(
+                    "rebuild bank {bank} from bank {}: lifeboat check run POOL --fix does so",
+                    bank.other()
+                )
             } else {
                 format!("look at the disk of {name}; bank {} cannot serve as the source", bank.other())
             };
@@ -187,7 +190,7 @@ fn look_into(host: &Host<'_>, bank: Bank, facts: &BankFacts, found: &mut Found) 
             count(facts.foreign.len(), "file"),
             names(&facts.foreign)
         );
-        let remedy = "remove them: lifeboat check run --fix does so, and keeps a copy";
+        let remedy = "remove them: lifeboat check run POOL --fix does so, and keeps a copy";
         found.add(&FOREIGN, name, evidence, remedy).fix =
             Some(Fix::CleanBank { host: host.view.id.clone(), bank, files: facts.foreign.clone() });
     }

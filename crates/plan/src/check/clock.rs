@@ -84,7 +84,9 @@ fn off(host: &Host<'_>, offset: i64, own: bool, found: &mut Found) {
     let remedy = if own {
         "set this controller's clock first: most hosts disagree with it".to_owned()
     } else {
-        format!("set the clock of {name}: lifeboat check run --fix does so; then look at its time service")
+        format!(
+            "set the clock of {name}: lifeboat check run POOL --fix does so; then look at its time service"
+        )
     };
     let finding =
         found.add(page, name, format!("its clock is {} {way} this controller's", Millis(far)), remedy);

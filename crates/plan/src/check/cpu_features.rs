@@ -115,7 +115,7 @@ fn run(pool: &Pool<'_>, found: &mut Found) {
                 &FEWER,
                 offer,
                 format!("{} not offer it any more with the release: {list}; {need}", does(hosts)),
-                format!("look why {list} lose{} it, or leave them out: plan create --exclude HOST", s(hosts)),
+                format!("look why {list} lose{} it, or leave them out: lifeboat plan create POOL … --exclude HOST", s(hosts)),
             );
         }
     }

@@ -149,7 +149,7 @@ fn forbidden(guest: &Guest<'_>, host: &Host<'_>, found: &mut Found) {
         &FORBIDDEN,
         name,
         format!("it runs on {host}, and a rule of the policy says forbid"),
-        format!("shut {name} down or move it by hand, or leave {host} out: plan create --exclude {host}"),
+        format!("shut {name} down or move it by hand, or leave {host} out: lifeboat plan create POOL … --exclude {host}"),
     );
 }
 
@@ -170,7 +170,7 @@ fn immovable(guest: &Guest<'_>, host: &Host<'_>, obstacle: &Obstacle<'_>, found:
         Obstacle::Media(image) => {
             let evidence = format!("{image} is connected to it on {host}");
             let finding =
-                found.add(&MEDIA, name, evidence, "disconnect it: lifeboat check run --fix does so");
+                found.add(&MEDIA, name, evidence, "disconnect it: lifeboat check run POOL --fix does so");
             finding.fix = Some(Fix::EjectMedia { guest: guest.view.id.clone(), image: (*image).to_owned() });
         }
         Obstacle::Other(reason) => {

@@ -60,7 +60,7 @@ fn run(pool: &Pool<'_>, found: &mut Found) {
             &IN_MAINTENANCE,
             name,
             "the host takes no new guests, and Lifeboat did not order that",
-            format!("finish the work on {name} and leave maintenance, or leave it out: plan create --exclude {name}"),
+            format!("finish the work on {name} and leave maintenance, or leave it out: lifeboat plan create POOL … --exclude {name}"),
         );
     }
     let Some(tasks) = tasks(pool, found) else { return };

@@ -145,7 +145,7 @@ fn failed_before(pool: &Pool<'_>, found: &mut Found) {
             name,
             format!("{target} was tried on it and did not prove itself"),
             format!(
-                "find out why; then leave it out (plan create --exclude {name}) or try again on purpose (--retry \
+                "find out why; then leave it out (lifeboat plan create POOL … --exclude {name}) or try again on purpose (--retry \
                  {name}, for plan create and for roll start)"
             ),
         );
@@ -163,7 +163,7 @@ fn machines(pool: &Pool<'_>, release: &ReleaseFacts, found: &mut Found) {
             &MACHINE,
             name,
             format!("it is a {machine}; {} is for {}", release.release, names(&release.machines)),
-            format!("choose a release for {machine}, or leave the host out: plan create --exclude {name}"),
+            format!("choose a release for {machine}, or leave the host out: lifeboat plan create POOL … --exclude {name}"),
         );
     }
 }

@@ -55,6 +55,9 @@ pub(super) const CHECKS: [Check; 28] = [
     networks::CHECK,
 ];
 
+/// Stands in remedies where the name of the pool belongs.
+const POOL: &str = " POOL";
+
 /// Runs every check; one entry for each, in the order of the catalogue.
 #[must_use]
 pub fn run(ground: &Ground<'_>) -> Vec<Checked> {
@@ -62,7 +65,12 @@ pub fn run(ground: &Ground<'_>) -> Vec<Checked> {
     let checked = CHECKS.iter().map(|check| {
         let mut found = Found::default();
         (check.run)(&pool, &mut found);
-        let (looked, findings) = found.end();
+        let (looked, mut findings) = found.end();
+        // So that a command in it can be given as it stands.
+        let name = ground.survey.world.pool().as_str();
+        for finding in findings.iter_mut().filter(|finding| finding.remedy.contains(POOL)) {
+            finding.remedy = finding.remedy.replace(POOL, &format!(" {name}"));
+        }
         Checked { check: check.name, title: check.title, looked, findings }
     });
     checked.collect()

@@ -43,7 +43,7 @@ fn run(pool: &Pool<'_>, found: &mut Found) {
                     bytes(missing)
                 ),
                 format!(
-                    "free {} in {} of {name}, or leave the host out: plan create --exclude {name}",
+                    "free {} in {} of {name}, or leave the host out: lifeboat plan create POOL … --exclude {name}",
                     bytes(missing),
                     space.place
                 ),

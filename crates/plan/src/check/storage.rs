@@ -62,7 +62,7 @@ fn run(pool: &Pool<'_>, found: &mut Found) {
                     host.name(),
                     format!("{}: {} of {} paths work", storage.name, storage.alive, storage.paths),
                     format!(
-                        "plug {} of {} in again: lifeboat check run --fix does so",
+                        "plug {} of {} in again: lifeboat check run POOL --fix does so",
                         storage.name,
                         host.name()
                     ),

@@ -81,8 +81,8 @@ pub(super) fn create(ctx: &Ctx, args: &CreatePlanArgs) -> Result<(), CliError> {
 fn plan_error(cause: PlanError) -> CliError {
     let (kind, remedy) = match &cause {
         PlanError::Policy(_) => (Kind::Failed, "mend the policy file"),
-        PlanError::NoHosts { .. } => (Kind::Blockers, "look at the pool: lifeboat pool show"),
-        PlanError::UnknownHost { .. } => (Kind::NotFound, "see its hosts: lifeboat pool show"),
+        PlanError::NoHosts { .. } => (Kind::Blockers, "look at the pool: lifeboat pool show POOL"),
+        PlanError::UnknownHost { .. } => (Kind::NotFound, "see its hosts: lifeboat pool show POOL"),
         PlanError::CoordinatorExcluded { .. } => (Kind::Blockers, "do not exclude the coordinator"),
         PlanError::Order { .. } => (Kind::Blockers, "change order, canary or last in the policy"),
         PlanError::AbsurdMemory { .. } => (Kind::Failed, "correct the memory that the pool states"),
