@@ -71,7 +71,14 @@ pub(crate) fn render(board: &Board, width: Option<usize>, rows: Option<usize>, c
     for line in board.reason.iter().flat_map(|reason| wrap(reason, width)) {
         text.push_str(&format!("{}\n", paint(&line, Paint::Bad)));
     }
-    for line in board.waiting_on.iter().flat_map(|waits| wrap(&format!("waiting: {waits}"), width)) {
+    // What is told as the reason is not told twice.
+    let told = |waits: &&String| board.reason.as_ref().is_some_and(|reason| waits.contains(reason.as_str()));
+    for line in board
+        .waiting_on
+        .iter()
+        .filter(|waits| !told(waits))
+        .flat_map(|waits| wrap(&format!("waiting: {waits}"), width))
+    {
         text.push_str(&format!("{line}\n"));
     }
     text.push('\n');

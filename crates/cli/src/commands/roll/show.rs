@@ -121,7 +121,10 @@ pub(crate) fn suspended(store: &Store, row: &RollRow) -> Result<Vec<String>, Cli
     let word = |s: &lifeboat_roll::Suspension| {
         let what = match &s.before_touch {
             Some(before) if !journal.is_suspended(s) => {
-                format!("{} is on again, {} by somebody; before that {before}", s.feature, s.original)
+                format!(
+                    "{}, but somebody has switched it on: it is {} (before that {before})",
+                    s.feature, s.original
+                )
             }
             Some(before) => format!("{} (somebody had set {}; before that {before})", s.feature, s.original),
             None => format!("{} (was {})", s.feature, s.original),
