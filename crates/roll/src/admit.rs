@@ -284,8 +284,8 @@ fn before_last<'a>(view: &View<'a>, step: usize) -> Option<&'a HostRun> {
     if !coordinator && !view.policy.last.contains(host) {
         return None;
     }
-    let before = [journal.pending.first(), journal.in_flight.first()].into_iter().flatten().min()?;
-    (*before < step).then(|| journal.hosts.get(*before)).flatten()
+    let before = journal.first_open()?;
+    (before < step).then(|| journal.hosts.get(before)).flatten()
 }
 
 /// The host of the first wave that has not come to an end: one that waits before one that is in flight.

@@ -28,12 +28,7 @@ pub(crate) fn prepare(view: &View<'_>) -> Vec<Action> {
         restore(view, &mut actions, &mut stuck);
         for (feature, reason) in stuck {
             let (code, subject) = (LEFT_OFF.to_owned(), feature.to_string());
-            if !view
-                .journal
-                .warnings
-                .iter()
-                .any(|w| w.code == code && w.subject == subject && w.text == reason)
-            {
+            if !view.journal.warned(&code, &subject).any(|text| text == reason) {
                 actions.push(Action::Record(EventKind::Warned { code, subject, text: reason }));
             }
         }
@@ -222,7 +217,7 @@ fn switched_on(view: &View<'_>) -> Option<Vec<Action>> {
 fn late(view: &View<'_>, s: &Suspension, state: &EffectState) -> Option<Action> {
     let EffectState::Failed { reason, .. } = state else { return None };
     let (code, subject) = (LATE.to_owned(), s.feature.to_string());
-    let told = view.journal.warnings.iter().any(|w| w.code == code && w.subject == subject);
+    let told = view.journal.warned(&code, &subject).next().is_some();
     (reason.starts_with(NO_ANSWER) && !told).then(|| {
         let text = format!(
             "the order to switch {} off had {reason} and may still be carried out; see that it stays at {}",

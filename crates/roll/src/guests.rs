@@ -5,7 +5,7 @@
 //! start before the next shutdown.
 //! Does not: choose them; the plan does.
 
-use lifeboat_model::{Effect, GuestId, GuestStop, HostView};
+use lifeboat_model::{Effect, GuestId, GuestStop};
 
 use crate::decide::{Action, View, Want};
 use crate::journal::{EffectState, HostRun};
@@ -75,7 +75,7 @@ pub(crate) fn stopping(view: &View<'_>, run: &HostRun) -> Option<Vec<Action>> {
 }
 
 /// Starts what this roll shut down on a host that serves again.
-pub(crate) fn start(view: &View<'_>, run: &HostRun, _host: &HostView) -> Starts {
+pub(crate) fn start(view: &View<'_>, run: &HostRun) -> Starts {
     if let Some(actions) = stopping(view, run) {
         return Starts::Wait(actions);
     }

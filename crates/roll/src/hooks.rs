@@ -56,12 +56,6 @@ fn effect(hook: &Hook, run: &HostRun) -> Effect {
 /// Whoever runs a command ends it after its own limit, by real time, and says so; the pool's time may be another.
 pub(crate) const NO_LIMIT: Millis = Millis(u64::MAX);
 
-/// Whether a hook that prepares a host was ordered, in this turn or in one that a person had to end: what it did is to
-/// be ended by the last stage.
-pub(crate) fn begun(run: &HostRun) -> bool {
-    run.prepared
-}
-
 /// The preflight hooks of every host that waits. `None` when all have passed: then hosts may be looked at.
 pub(crate) fn preflight(view: &View<'_>) -> Option<Vec<Action>> {
     let journal = view.journal;

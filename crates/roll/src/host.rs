@@ -63,7 +63,7 @@ fn look(view: &View<'_>, step: usize, actions: &mut Vec<Action>) {
             match view.want_step(&effect) {
                 Want::Act(action) => actions.push(action),
                 Want::Wait => {}
-                Want::Done => match give_back(view, run, host, actions) {
+                Want::Done => match give_back(view, run, actions) {
                     Some(Ok(())) => actions.push(record_phase(&run.host, Phase::Committed)),
                     Some(Err(reason)) => {
                         needs_you(
@@ -251,14 +251,9 @@ fn restarted(view: &View<'_>, run: &HostRun, host: &HostView, actions: &mut Vec<
 
 /// What follows when a host takes guests again: those that were shut down are started, and the last hooks run.
 /// `None`: that is under way.
-fn give_back(
-    view: &View<'_>,
-    run: &HostRun,
-    host: &HostView,
-    actions: &mut Vec<Action>,
-) -> Option<Result<(), String>> {
+fn give_back(view: &View<'_>, run: &HostRun, actions: &mut Vec<Action>) -> Option<Result<(), String>> {
     let mut problems = Vec::new();
-    match guests::start(view, run, host) {
+    match guests::start(view, run) {
         Starts::Done => {}
         Starts::Wait(mut next) => {
             actions.append(&mut next);
@@ -286,7 +281,7 @@ fn drain(view: &View<'_>, step: usize, run: &HostRun, host: &HostView, actions: 
         Hooks::Failed(reason) => return fail(run, reason, actions),
     }
     let enter = Effect::EnterMaintenance { host: run.host.clone() };
-    match view.want(&enter, view.policy.timeouts.step) {
+    match view.want_step(&enter) {
         Want::Act(action) => return actions.push(action),
         Want::Wait => return,
         Want::GaveUp { reason } => return fail(run, reason, actions),
@@ -492,13 +487,13 @@ fn leave(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions:
     let enter = Effect::EnterMaintenance { host: run.host.clone() };
     let entered = view.journal.effect(&enter).is_some() || (host.maintenance && run.retry);
     if !entered {
-        return leave_with(view, run, host, exit, actions);
+        return leave_with(view, run, exit, actions);
     }
     let effect = Effect::LeaveMaintenance { host: run.host.clone() };
-    match view.want(&effect, view.policy.timeouts.step) {
+    match view.want_step(&effect) {
         Want::Act(action) => actions.push(action),
         Want::Wait => {}
-        Want::Done => leave_with(view, run, host, exit, actions),
+        Want::Done => leave_with(view, run, exit, actions),
         Want::GaveUp { reason } => {
             let before = exit.reason().map(|reason| format!("{reason}; ")).unwrap_or_default();
             needs_you(run, &format!("{before}{reason}"), "let it leave maintenance by hand", actions);
@@ -507,12 +502,12 @@ fn leave(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions:
 }
 
 /// The last phase of a host that is given back; what its turn had begun is ended first.
-fn leave_with(view: &View<'_>, run: &HostRun, host: &HostView, exit: &Phase, actions: &mut Vec<Action>) {
+fn leave_with(view: &View<'_>, run: &HostRun, exit: &Phase, actions: &mut Vec<Action>) {
     let ends_well = matches!(exit, Phase::Committed);
-    if run.stopped.is_empty() && !hooks::begun(run) && !ends_well {
+    if run.stopped.is_empty() && !run.prepared && !ends_well {
         return actions.push(record_phase(&run.host, exit.clone()));
     }
-    match give_back(view, run, host, actions) {
+    match give_back(view, run, actions) {
         Some(Ok(())) => actions.push(record_phase(&run.host, exit.clone())),
         Some(Err(reason)) => {
             let before = exit.reason().map(|reason| format!("{reason}; ")).unwrap_or_default();

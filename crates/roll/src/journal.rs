@@ -285,6 +285,16 @@ impl Journal {
         &self.warnings
     }
 
+    /// The texts of the warnings with this code about this subject.
+    pub(crate) fn warned<'a>(&'a self, code: &'a str, subject: &'a str) -> impl Iterator<Item = &'a str> {
+        self.warnings.iter().filter(move |w| w.code == code && w.subject == subject).map(|w| w.text.as_str())
+    }
+
+    /// The first step of the plan whose host is not done.
+    pub(crate) fn first_open(&self) -> Option<usize> {
+        [self.pending.first(), self.in_flight.first()].into_iter().flatten().min().copied()
+    }
+
     /// A person ordered this controller to leave the roll to another one.
     pub fn handed_over(&self) -> bool {
         self.handed_over

@@ -78,7 +78,7 @@ pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
         return;
     }
     let stuck: Vec<String> = stuck.into_iter().map(|(_, reason)| reason).collect();
-    let told = |guest: &str| view.journal.warnings.iter().any(|w| w.code == LEFT_DOWN && w.subject == guest);
+    let told = |guest: &str| view.journal.warned(LEFT_DOWN, guest).next().is_some();
     let runs = |guest: &lifeboat_model::GuestId| view.world.guest(guest).is_some_and(|guest| guest.running);
     let down = view.journal.stopped_guests().filter(|(_, guest, _)| !told(guest.as_str()) && !runs(guest));
     actions.extend(down.map(|(host, guest, _)| {
@@ -93,10 +93,10 @@ pub(crate) fn finish(view: &View<'_>, actions: &mut Vec<Action>) {
 /// tried again: true when nothing more can be done for them.
 fn started(view: &View<'_>, actions: &mut Vec<Action>) -> bool {
     for run in view.journal.hosts.iter().filter(|run| !run.stopped.is_empty()) {
-        let Some(host) = view.world.host(&run.host).filter(|host| host.reachable && !host.maintenance) else {
+        if !view.world.host(&run.host).is_some_and(|host| host.reachable && !host.maintenance) {
             continue;
-        };
-        if let Starts::Wait(mut next) = guests::start(view, run, host) {
+        }
+        if let Starts::Wait(mut next) = guests::start(view, run) {
             actions.append(&mut next);
             return false;
         }

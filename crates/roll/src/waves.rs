@@ -29,8 +29,7 @@ pub(crate) enum Barrier<'p> {
 /// The lowest wave with a host that has not come to an end; none if all have.
 fn lowest(view: &View<'_>) -> Option<u32> {
     let journal = view.journal;
-    let first = [journal.pending.first(), journal.in_flight.first()].into_iter().flatten().min()?;
-    journal.plan.steps.get(*first).map(|step| step.wave)
+    journal.plan.steps.get(journal.first_open()?).map(|step| step.wave)
 }
 
 /// The wave after which a barrier stands that a host of `wave` must pass.

@@ -3,10 +3,10 @@
 //! Owns: a person's orders. Promises: a controller that is at work takes an order over at its next look; where none
 //! is, this process becomes it, if the order needs one. Does not: decide what an order does.
 
-use lifeboat_executor::Executor;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lifeboat_executor::Executor;
 use lifeboat_model::{Approve, HostId, OperatorVerb, Phase, Timestamp};
 use lifeboat_roll::Status;
 use lifeboat_store::{RollRow, RollState, Store};

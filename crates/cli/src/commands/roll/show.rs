@@ -1,4 +1,4 @@
-//! `lifeboat roll watch|status|log|list`
+//! `lifeboat roll watch|status|list`
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
