@@ -11,7 +11,7 @@ use lifeboat_model::{
     RollEnd, RollId, Sha256Hex, Timestamp, World,
 };
 use lifeboat_roll::{Action, Journal, Scope, Status, decide};
-use lifeboat_store::{Holder, Lease, RollRow, Store, Tail};
+use lifeboat_store::{Holder, Lease, RollRow, RollState, Store, Tail};
 
 use crate::calendar::{Calendar, WindowNow};
 use crate::commands::{Commands, command_problems};
@@ -148,7 +148,8 @@ impl<'a> Executor<'a> {
         let world = driver.observe()?;
         fits(plan, &world)?;
         store.create_roll(id, plan, approved, context, driver.now())?;
-        Self::take(store, driver, id, options, lease, world)
+        let row = store.roll(id)?;
+        Self::take(store, driver, row, options, lease, world)
     }
 
     /// Takes a roll up again, whatever state it was left in.
@@ -161,24 +162,23 @@ impl<'a> Executor<'a> {
         id: &RollId,
         options: Options,
     ) -> Result<Self, ExecutorError> {
+        let lease = store.lease(&store.roll(id)?.pool, options.holder.clone())?;
         let row = store.roll(id)?;
-        let lease = store.lease(&row.pool, options.holder.clone())?;
-        if store.roll(id)?.state == lifeboat_store::RollState::Ended {
+        if row.state == RollState::Ended {
             return Err(ExecutorError::Ended { roll: id.clone() });
         }
         let world = driver.observe()?;
-        Self::take(store, driver, id, options, lease, world)
+        Self::take(store, driver, row, options, lease, world)
     }
 
     fn take(
         store: &'a mut Store,
         driver: &'a mut dyn Hypervisor,
-        id: &RollId,
+        row: RollRow,
         options: Options,
         lease: Lease,
         world: World,
     ) -> Result<Self, ExecutorError> {
-        let row = store.roll(id)?;
         let links = store.events(&row, 0)?;
         let tail = Tail::of(&row, &links, lease.fence);
         let journal = read(&row, links.iter().map(|link| &link.event))?;
