@@ -12,7 +12,7 @@ pub(super) fn is_writable(name: &str) -> bool {
     let fine = |c: char| c.is_ascii() && !c.is_ascii_control() && !FORBIDDEN.contains(c);
     (1..=64).contains(&name.len())
         && name.chars().all(fine)
-        && !name.starts_with([' ', '.'])
+        && !name.starts_with(' ')
         && !name.ends_with([' ', '.'])
 }
 
@@ -30,6 +30,7 @@ pub(super) fn short_form(name: &str) -> Option<[u8; 11]> {
 
 /// An 8.3 stand-in for `name`, the `number`th (from 1) that is tried.
 pub(super) fn alias(name: &str, number: u32) -> [u8; 11] {
+    let name = name.trim_start_matches('.');
     let (base, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let clean = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
     let mut tail = String::new();

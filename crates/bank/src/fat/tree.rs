@@ -3,10 +3,12 @@
 use super::format::FatWriteError;
 use super::geometry::{Kind, Sizes};
 use super::names::{alias, is_writable, long_entries, short_form};
+use super::report::FatTime;
 use crate::bytes::put;
 
-/// 1 January 1980 in the form of FAT: a volume depends on its content alone.
-const DATE: u16 = (1 << 5) | 1;
+/// Byte 12 of an entry: the base, or the extension, is shown in small letters (Windows NT and Linux).
+const SMALL_BASE: u8 = 0x08;
+const SMALL_EXTENSION: u8 = 0x10;
 const DIRECTORY: u8 = 0x10;
 const ARCHIVE: u8 = 0x20;
 const LABEL: u8 = 0x08;
@@ -23,23 +25,50 @@ pub(super) struct Node {
     pub(super) bytes: u64,
     /// First cluster; 0 for an empty file and for the fixed root of FAT16.
     pub(super) cluster: u64,
+    /// Time of the last change. Without one it is the first that FAT knows: a volume depends on its content alone.
+    modified: Option<FatTime>,
+    /// How the root, and so everything below it, is written.
+    style: Style,
+}
+
+/// What differs between the volumes that we make.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    /// Small letters are kept by bits of the 8.3 entry where they can be, instead of by a long name.
+    small_bits: bool,
+    /// The root holds the label.
+    labelled: bool,
 }
 
 impl Node {
     /// The root directory.
     pub(super) fn root() -> Self {
-        Self {
-            name: String::new(),
-            short: [b' '; 11],
-            file: None,
-            children: Vec::new(),
-            bytes: 0,
-            cluster: 0,
-        }
+        Self::new(String::new(), [b' '; 11], Style { small_bits: false, labelled: true })
+    }
+
+    /// The root directory of a bank of ESXi, whose names are 8.3 in small letters.
+    pub(super) fn bank_root(labelled: bool) -> Self {
+        Self::new(String::new(), [b' '; 11], Style { small_bits: true, labelled })
+    }
+
+    /// An empty directory.
+    fn new(name: String, short: [u8; 11], style: Style) -> Self {
+        Self { name, short, file: None, children: Vec::new(), bytes: 0, cluster: 0, modified: None, style }
     }
 
     /// Adds the file with the index `file` and `bytes` bytes at `path`, with the directories that lead to it.
     pub(super) fn add(&mut self, path: &str, file: usize, bytes: u64) -> Result<(), FatWriteError> {
+        self.add_dated(path, file, bytes, None)
+    }
+
+    /// The same, for a file that was changed last at `modified`.
+    pub(super) fn add_dated(
+        &mut self,
+        path: &str,
+        file: usize,
+        bytes: u64,
+        modified: Option<FatTime>,
+    ) -> Result<(), FatWriteError> {
         let bad = |reason| FatWriteError::BadPath { path: path.to_owned(), reason };
         if path.split('/').any(|part| !is_writable(part)) {
             return Err(bad("a name in it is empty, too long, or has characters that FAT does not allow"));
@@ -54,14 +83,8 @@ impl Node {
             return Err(bad("the name is there already; case does not tell names apart"));
         }
         let short = at.free_short(name);
-        at.children.push(Self {
-            name: name.to_owned(),
-            short,
-            file: Some(file),
-            children: Vec::new(),
-            bytes,
-            cluster: 0,
-        });
+        let node = Self::new(name.to_owned(), short, at.style);
+        at.children.push(Self { file: Some(file), bytes, modified, ..node });
         Ok(())
     }
 
@@ -72,9 +95,7 @@ impl Node {
     fn folder(&mut self, name: &str) -> Option<&mut Self> {
         if self.find(name).is_none() {
             let short = self.free_short(name);
-            let child =
-                Self { name: name.to_owned(), short, file: None, children: Vec::new(), bytes: 0, cluster: 0 };
-            self.children.push(child);
+            self.children.push(Self::new(name.to_owned(), short, self.style));
         }
         let index = self.find(name)?;
         self.children.get_mut(index).filter(|child| child.file.is_none())
@@ -102,8 +123,8 @@ impl Node {
         if self.file.is_some() {
             return;
         }
-        // Root: the volume label. Others: "." and "..".
-        let own = if self.is_root() { 1 } else { 2 };
+        // Root: the volume label, if any. Others: "." and "..".
+        let own = if self.is_root() { u64::from(self.style.labelled) } else { 2 };
         let entries: usize = self.children.iter().map(Self::entry_count).sum();
         self.bytes = (entries as u64 + own) * 32;
         if !(self.is_root() && sizes.kind == Kind::Fat16) {
@@ -130,17 +151,36 @@ impl Node {
     }
 
     fn needs_long(&self) -> bool {
-        super::names::short_text(&self.short) != self.name
+        let short = super::names::short_text(&self.short);
+        let same = short == self.name || (self.small().is_some() && short.eq_ignore_ascii_case(&self.name));
+        !same
+    }
+
+    /// Byte 12 of the entry, if small letters can be told by it.
+    fn small(&self) -> Option<u8> {
+        if !self.style.small_bits {
+            return None;
+        }
+        let (base, extension) = self.name.split_once('.').unwrap_or((&self.name, ""));
+        let bits = |part: &str, bit: u8| {
+            let (small, large) = (
+                part.contains(|c: char| c.is_ascii_lowercase()),
+                part.contains(|c: char| c.is_ascii_uppercase()),
+            );
+            (!(small && large)).then_some(if small { bit } else { 0 })
+        };
+        Some(bits(base, SMALL_BASE)? | bits(extension, SMALL_EXTENSION)?)
     }
 
     /// The entries of this directory; `parent` is the first cluster of the directory above, 0 for the root.
     pub(super) fn directory(&self, label: &[u8; 11], parent: u64) -> Vec<u8> {
         let mut out = Vec::new();
-        if self.is_root() {
-            out.extend(entry(label, LABEL, 0, 0));
-        } else {
-            out.extend(entry(b".          ", DIRECTORY, self.cluster, 0));
-            out.extend(entry(b"..         ", DIRECTORY, parent, 0));
+        let dated = self.modified;
+        if !self.is_root() {
+            out.extend(entry(b".          ", DIRECTORY, self.cluster, 0, dated));
+            out.extend(entry(b"..         ", DIRECTORY, parent, 0, dated));
+        } else if self.style.labelled {
+            out.extend(entry(label, LABEL, 0, 0, dated));
         }
         for child in &self.children {
             if child.needs_long() {
@@ -148,18 +188,26 @@ impl Node {
             }
             let (attribute, bytes) =
                 if child.file.is_some() { (ARCHIVE, child.bytes) } else { (DIRECTORY, 0) };
-            out.extend(entry(&child.short, attribute, child.cluster, bytes));
+            let mut made = entry(&child.short, attribute, child.cluster, bytes, child.modified);
+            if !child.needs_long() {
+                made[12] = child.small().unwrap_or(0);
+            }
+            out.extend(made);
         }
         out
     }
 }
 
-fn entry(short: &[u8; 11], attribute: u8, cluster: u64, bytes: u64) -> [u8; 32] {
+fn entry(short: &[u8; 11], attribute: u8, cluster: u64, bytes: u64, modified: Option<FatTime>) -> [u8; 32] {
     let mut out = [0_u8; 32];
     put(&mut out, 0, short);
     put(&mut out, 11, &[attribute]);
+    let (date, time) = modified.unwrap_or(FatTime::FIRST).to_fields();
     for at in [16, 18, 24] {
-        put(&mut out, at, &DATE.to_le_bytes());
+        put(&mut out, at, &date.to_le_bytes());
+    }
+    for at in [14, 22] {
+        put(&mut out, at, &time.to_le_bytes());
     }
     let cluster = u32::try_from(cluster).unwrap_or(0).to_le_bytes();
     put(&mut out, 20, &[cluster[2], cluster[3]]);

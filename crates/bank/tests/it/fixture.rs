@@ -8,6 +8,7 @@ use std::path::Path;
 use lifeboat_bank::install::{Image, InstallRequest, Installed, bootstrap, install};
 use lifeboat_bank::layout::{Geometry, Layout, LayoutGuids, create_layout};
 use lifeboat_bank::uki::minimal_stub;
+use lifeboat_bank::verity::Verity;
 use lifeboat_model::io::{ReadAt, WriteAt};
 use lifeboat_model::{Bank, ReleaseRef, ReleaseVersion, Sha256Hex};
 
@@ -25,6 +26,7 @@ pub(crate) struct Release {
     pub(crate) kernel: Vec<u8>,
     pub(crate) initrd: Vec<u8>,
     pub(crate) root: Vec<u8>,
+    pub(crate) verity: Option<Verity>,
 }
 
 /// Bytes that differ everywhere and between seeds.
@@ -49,6 +51,7 @@ impl Release {
             kernel: noise(serial, 150_001),
             initrd: noise(serial + 100, 70_003),
             root: noise(serial + 200, 3 * (1 << 20) + 777),
+            verity: None,
         }
     }
 
@@ -71,6 +74,7 @@ impl Release {
             osrel: "ID=lab-host\n",
             root_len: self.root.len() as u64,
             root_sha256: Sha256Hex::of(&self.root),
+            verity: self.verity,
         }
     }
 

@@ -23,7 +23,7 @@ fn recording(bytes: Vec<u8>, first: Bank) -> (RecordingDisk, RecordingBoot, Log)
 }
 
 /// Everything that must hold on a disk after a cut while `old` is the bank to fall back to.
-fn old_bank_stands(
+pub(crate) fn old_bank_stands(
     disk: &CutDisk<'_>,
     variables: Variables,
     layout: &Layout,
