@@ -97,3 +97,17 @@ need_lints() {
     command -v rustup >/dev/null || stop "cargo fmt or cargo clippy is missing, and there is no rustup to add it"
     rustup component add rustfmt clippy
 }
+
+# An S3 server that checks signatures (moto), in a Python environment of its own; about ten seconds. Names it in
+# LIFEBOAT_S3_SERVER. Debian 12 has no S3 server.
+need_s3_server() {
+    local dir=$1
+    if [ ! -x "$dir/bin/moto_server" ]; then
+        say "installing an S3 server for the tests into $dir"
+        /usr/bin/python3 -m venv --clear "$dir" \
+            && "$dir/bin/pip" install --quiet --disable-pip-version-check 'moto[s3]==5.2.5' 'flask>=3,<4' 'flask-cors>=6,<7' \
+            || stop "the S3 server cannot be installed; its tests need: pip install 'moto[s3]' flask flask-cors"
+    fi
+    LIFEBOAT_S3_SERVER=$(cd -- "$dir" && pwd)/bin/moto_server
+    export LIFEBOAT_S3_SERVER
+}

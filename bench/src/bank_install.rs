@@ -45,6 +45,7 @@ pub(crate) fn make_disk(path: &Path, root: u64) -> Result<(), Failure> {
         osrel: "ID=bench\n",
         root_len: small.len() as u64,
         root_sha256: Sha256Hex::of(&small),
+        verity: None,
     };
     bootstrap(&mut disk, &layout, Bank::A, &image, &mut small.as_slice(), &mut |_, _, _| {})?;
     Ok(())
@@ -66,6 +67,7 @@ pub(crate) fn child(args: &[String]) -> Result<(), Failure> {
         osrel: "ID=bench\n",
         root_len: root.metadata()?.len(),
         root_sha256: digest.parse()?,
+        verity: None,
     };
     let mut disk = BlockFile::open_write(Path::new(disk), Force::No)?;
     let layout = read_layout(&disk)?;

@@ -1,4 +1,4 @@
-//! `lifeboat-bench plan|journal|decide|roll|checks|bank|all [-o json]`: how fast the parts are, beside peers.
+//! `lifeboat-bench plan|journal|decide|roll|checks|bank|images|all [-o json]`: how fast the parts are, beside peers.
 //!
 //! Owns: which benchmark runs. Promises: figures are measured here and now, with the load of the machine beside them.
 //! Does not: judge them; a benchmark is never a test.
@@ -8,6 +8,7 @@ mod bank_install;
 mod checks;
 mod decide;
 mod fake;
+mod images;
 mod journal;
 mod plan;
 mod pools;
@@ -27,6 +28,7 @@ usage: lifeboat-bench plan [--quick] [--seeds N] [--hosts N] [--load PERCENT] [-
        lifeboat-bench roll [--hosts 100|1000|10000] [--limit SECONDS] [--dir FOLDER] [-o json]
        lifeboat-bench checks [--hosts 100|1000|10000] [-o json]
        lifeboat-bench bank [--dir FOLDER] [--rounds N] [-o json]
+       lifeboat-bench images [--inputs DIR] [--rounds N] [--disk DIR] [--only NAME] [--write DOCS]
        lifeboat-bench all [--dir FOLDER] [-o json]";
 
 /// Why a benchmark came to no figure.
@@ -51,6 +53,9 @@ fn run(args: &[String]) -> Result<(), Failure> {
         // A process of its own, so that the memory it needed is its own.
         "bank-install" => bank_install::child(rest),
         "roll-one" => roll::child(rest),
+        "images" => images::run(rest),
+        "images-run" => images::run_child(rest),
+        "images-check" => images::check_child(rest),
         "checks" | "decide" | "roll" | "journal" | "bank" | "all" => {
             let options = options?;
             let mut report = Report::new();

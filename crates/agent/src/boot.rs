@@ -4,12 +4,14 @@
 //! blessed only after every check passed; one that fails a check is marked failed before the host leaves it; a
 //! trial that did not come to its end is told. Does not: reboot (it says so), or run checks (they are handed in).
 
+use lifeboat_bank::install::check_boot;
 use lifeboat_bank::layout::Layout;
 use lifeboat_bank::ops::{
-    BootControl, BootControlError, BootVerdict, OpsError, bless, close_failed, judge_boot, mark_failed,
+    BootControl, BootControlError, BootStatus, BootVerdict, OpsError, bless, close_failed, judge_boot,
+    mark_failed,
 };
-use lifeboat_bank::record::{RecordError, read_record, write_record};
-use lifeboat_model::io::WriteAt;
+use lifeboat_bank::record::{BankRecord, RecordError, read_record, write_record};
+use lifeboat_model::io::{ReadAt, WriteAt};
 use lifeboat_model::{Bank, BankState};
 use thiserror::Error;
 
@@ -74,14 +76,12 @@ pub fn act_on_boot(
     match judge_boot(&record, running) {
         BootVerdict::Steady => {
             let mut notes = Vec::new();
-            let order = boot.status().map(|status| status.order).unwrap_or_default();
-            let other_is_good = record.bank(running.other()).state == BankState::Good;
-            if order.first() == Some(&running.other()) && other_is_good {
-                // Both are good, and the firmware left the one that it was told to boot.
-                let other = running.other();
-                notes.push(format!(
-                    "bank {other} is first in the boot order, but bank {running} runs: look at {other}"
-                ));
+            let status = boot.status().unwrap_or_default();
+            let other_is_good = record.bank(other).state == BankState::Good;
+            if status.order.first() == Some(&other) && other_is_good {
+                notes.push(why_not_first(&*disk, layout, &record, running, &status));
+                // If this fails the menu tells of older states; nothing is decided by it.
+                let _ = boot.describe(&record);
             } else {
                 bless(disk, layout, running, boot).map_err(failed("put first in the boot order"))?;
             }
@@ -135,6 +135,36 @@ pub fn act_on_boot(
     }
 }
 
+/// Both banks are good, and the one that is first in the order does not run. Either firmware could not load it, or a
+/// person chose the other one; the boot volume of the first one tells which. The order stays: a choice holds for one
+/// boot, and a bank that is damaged is mended, not blamed.
+fn why_not_first(
+    disk: &dyn ReadAt,
+    layout: &Layout,
+    record: &BankRecord,
+    running: Bank,
+    status: &BootStatus,
+) -> String {
+    let other = running.other();
+    let damage = check_boot(disk, layout, record, other);
+    if let Some(first) = damage.first() {
+        return format!(
+            "bank {other} is first in the boot order and could not be booted: {}; bank {running} runs in its place: \
+             rebuild bank {other} from it",
+            first.text
+        );
+    }
+    if status.current == Some(running) {
+        return format!(
+            "bank {running} was chosen by hand for this boot: bank {other} is whole and stays first in the boot order"
+        );
+    }
+    format!(
+        "bank {other} is first in the boot order and whole, but bank {running} runs, and the firmware does not say \
+         why: look at {other}"
+    )
+}
+
 /// Makes a failed bank unbootable. Trouble with the other bank takes no agent away from a host that serves.
 fn close(disk: &mut dyn WriteAt, layout: &Layout, bank: Bank) -> Option<String> {
     close_failed(disk, layout, bank)
@@ -152,9 +182,8 @@ mod tests {
 
     use std::time::Duration;
 
-    use lifeboat_bank::efi::MemVars;
+    use lifeboat_bank::efi::{BOOT_CURRENT, EFI_GLOBAL, MemVars, VOLATILE_BS_RT, Var, VarStore as _};
     use lifeboat_bank::layout::{Geometry, LayoutGuids, create_layout};
-    use lifeboat_bank::record::BankRecord;
     use lifeboat_model::{ReleaseRef, ReleaseVersion, Sha256Hex};
 
     use super::*;
@@ -267,8 +296,63 @@ mod tests {
         assert_eq!(order, [Bank::A, Bank::B]);
         let mut skipped = rig(BankState::Good, BankState::Good, Bank::B);
         let (answer, _, order) = act(&mut skipped, Bank::A, None);
-        assert!(matches!(answer, BootAnswer::Serve { notes } if notes[0].contains("look at B")));
+        assert!(matches!(answer, BootAnswer::Serve { notes } if notes[0].contains("rebuild bank B")));
         assert_eq!(order, [Bank::B, Bank::A], "what a person has to look at is left as it is");
+    }
+
+    #[test]
+    fn a_bank_that_a_person_chose_serves_and_nobody_is_blessed_or_blamed() {
+        let mut rig = rig(BankState::Empty, BankState::Empty, Bank::A);
+        let stub = lifeboat_bank::uki::minimal_stub();
+        let parts = [7_u8; 5000];
+        let image = lifeboat_bank::install::Image {
+            release: ReleaseRef {
+                name: "line".to_owned(),
+                version: ReleaseVersion("1".to_owned()),
+                serial: 1,
+                digest: Sha256Hex([1; 32]),
+            },
+            cmdline_extra: "",
+            stub: &stub,
+            kernel: &parts,
+            initrd: &parts,
+            osrel: "ID=line\n",
+            root_len: parts.len() as u64,
+            root_sha256: Sha256Hex::of(&parts),
+            verity: None,
+        };
+        let disk = &mut rig.disk;
+        write_record(disk, &rig.layout, &BankRecord::empty()).unwrap();
+        let (layout, mut root) = (&rig.layout, parts.as_slice());
+        lifeboat_bank::install::bootstrap(disk, layout, Bank::A, &image, &mut root, &mut |_, _, _| ())
+            .unwrap();
+        lifeboat_bank::rebuild::rebuild(disk, layout, Bank::A, Bank::B, &mut |_, _, _| ()).unwrap();
+        let mut record = read_record(&*disk, layout).unwrap().record;
+        record.bank_mut(Bank::B).state = BankState::Good;
+        write_record(disk, layout, &record).unwrap();
+        let mut boot = UefiControl::open(MemVars::new(), layout).unwrap().0;
+        boot.commit(Bank::A).unwrap();
+        let mut vars = boot.into_vars();
+        // The entry of bank B is the second that was made.
+        let current = Var { attributes: VOLATILE_BS_RT, data: vec![1, 0] };
+        vars.set(BOOT_CURRENT, &EFI_GLOBAL, &current).unwrap();
+        rig.boot = UefiControl::open(vars, &rig.layout).unwrap().0;
+        let before = rig.disk.clone();
+        let (answer, _, order) = act(&mut rig, Bank::B, None);
+        assert!(
+            matches!(&answer, BootAnswer::Serve { notes } if notes[0].contains("chosen by hand")),
+            "{answer:?}"
+        );
+        assert_eq!(order, [Bank::A, Bank::B], "a choice holds for one boot");
+        assert_eq!(rig.disk, before);
+        // The same boot, but the first bank cannot be loaded: that is no choice.
+        let at = usize::try_from(rig.layout.volumes(Bank::A).boot.offset()).unwrap();
+        rig.disk[at..at + 512].fill(0);
+        let (answer, _, _) = act(&mut rig, Bank::B, None);
+        assert!(
+            matches!(&answer, BootAnswer::Serve { notes } if notes[0].contains("rebuild bank A")),
+            "{answer:?}"
+        );
     }
 
     #[test]

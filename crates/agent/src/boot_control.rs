@@ -6,6 +6,7 @@
 use lifeboat_bank::efi::{HardDrive, UefiBoot, UefiBootError, VarStore};
 use lifeboat_bank::layout::{Layout, Partition};
 use lifeboat_bank::ops::{BootControl, BootControlError, BootStatus};
+use lifeboat_bank::record::BankRecord;
 use lifeboat_model::Bank;
 
 /// Boot control over a store of variables.
@@ -46,5 +47,9 @@ impl<V: VarStore> BootControl for UefiControl<V> {
 
     fn commit(&mut self, bank: Bank) -> Result<(), BootControlError> {
         BootControl::commit(&mut self.boot, bank)
+    }
+
+    fn describe(&mut self, record: &BankRecord) -> Result<(), BootControlError> {
+        BootControl::describe(&mut self.boot, record)
     }
 }

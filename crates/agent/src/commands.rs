@@ -7,16 +7,18 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use lifeboat_bank::install::{Image, InstallError, InstallRequest, Step, install};
-use lifeboat_bank::ops::{OpsError, activate};
+use lifeboat_bank::install::{Image, InstallError, InstallRequest, Step};
+use lifeboat_bank::ops::{BootControl as _, OpsError, activate};
 use lifeboat_bank::record::{BankRecord, read_record};
+use lifeboat_bank::verity::Verity;
 use lifeboat_bundle::slot;
 use lifeboat_device::Watchdog;
 use lifeboat_model::agent::{AgentCommand, AgentOutcome};
 use lifeboat_model::{Bank, BankState, ReleaseRef};
 
 use crate::host::chain;
-use crate::{Host, Journal, JournalEntry, bundle_path, open_bundle, stage};
+use crate::root_image::{RootImageError, install_root};
+use crate::{Host, Journal, JournalEntry, bundle_path, carry, open_bundle, stage};
 
 /// Largest kernel or initial RAM file system that is taken into memory.
 const PART_LIMIT: u64 = 256 << 20;
@@ -132,7 +134,6 @@ impl Commands {
             reason: "the release has no root image".to_owned(),
             retriable: false,
         })?;
-        let mut root = bundle.slot(slot::ROOT).map_err(|error| Refusal::firm(&error))?;
         let request = InstallRequest {
             active,
             target,
@@ -146,13 +147,34 @@ impl Commands {
                 osrel: &osrel,
                 root_len: described.len,
                 root_sha256: described.sha256,
+                verity: described.verity.as_ref().map(verity_of),
             },
             retry,
         };
         let mut told = |step: Step, done: u64, total: u64| progress(step_word(step), done, total);
-        let installed = install(&mut *self.host.disk(), &self.host.layout, &request, &mut root, &mut told)
-            .map_err(|error| install_refusal(&error))?;
-        Ok(format!("bank {target} holds {release}, update {}, every byte read back", installed.updated))
+        let installed =
+            install_root(&self.host, &record, &bundle, &request, &mut told).map_err(|error| match error {
+                RootImageError::Bundle(error) => Refusal::firm(&error),
+                RootImageError::Install(error) => install_refusal(&error),
+            })?;
+        if let Ok(mut control) = self.host.boot_control()
+            && let Err(error) = control.describe(&installed.record)
+        {
+            self.host.log.line(&chain(&error));
+        }
+        let carried = self.carry(&record, target, release)?;
+        Ok(format!(
+            "bank {target} holds {release}, update {}, every byte read back{carried}",
+            installed.updated
+        ))
+    }
+
+    /// Copies the saved state of the running bank for the first boot of the other one.
+    fn carry(&self, record: &BankRecord, target: Bank, release: &ReleaseRef) -> Result<String, Refusal> {
+        let running = record.bank(target.other()).release.as_ref();
+        let carried = carry(&self.host.paths.state, target.other(), running, release.digest);
+        let carried = carried.map_err(|error| Refusal::for_now(&error))?;
+        Ok(carried.map_or_else(String::new, |note| format!("; {note}")))
     }
 
     /// Nothing if a reboot is due; otherwise what the boot came to.
@@ -163,6 +185,14 @@ impl Commands {
         }
         if bank == active {
             return Ok(None);
+        }
+        // As late as possible: what was changed since the install goes along.
+        let record = self.record()?;
+        if let Some(release) = record.bank(bank).release.clone() {
+            let carried = self.carry(&record, bank, &release)?;
+            if !carried.is_empty() {
+                self.host.log.line(carried.trim_start_matches("; "));
+            }
         }
         let host = Arc::clone(&self.host);
         let mut control = host.boot_control().map_err(|error| Refusal::for_now(&error))?;
@@ -233,6 +263,12 @@ fn activate_refusal(error: &OpsError) -> Refusal {
         | OpsError::Volume { .. }
         | OpsError::NotKept { .. } => Refusal::for_now(error),
     }
+}
+
+/// The hash tree of a slot, as the bank wants it said.
+fn verity_of(tree: &lifeboat_bundle::Verity) -> Verity {
+    let lifeboat_bundle::Verity { algorithm: _, data_blocks, hash_offset, salt, root } = tree;
+    Verity { data_blocks: *data_blocks, hash_offset: *hash_offset, salt: *salt, root: *root }
 }
 
 fn step_word(step: Step) -> &'static str {

@@ -56,13 +56,22 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn run_check(file: &Path, limit: Duration, alive: &mut dyn FnMut()) -> CheckResult {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let begin = Instant::now();
-    let spawned =
-        Command::new(file).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let failure = match spawned {
-        Ok(child) => wait(child, begin, limit, alive).err(),
-        Err(error) => Some(format!("could not be started: {error}")),
-    };
+    let failure = run_limited(&mut Command::new(file), limit, alive).err();
     CheckResult { name, failure, took: begin.elapsed() }
+}
+
+/// Runs a program for at most `limit`; why it failed, with the end of its output. `alive` is called while it runs.
+pub(crate) fn run_limited(
+    command: &mut Command,
+    limit: Duration,
+    alive: &mut dyn FnMut(),
+) -> Result<(), String> {
+    let begin = Instant::now();
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    match spawned {
+        Ok(child) => wait(child, begin, limit, alive),
+        Err(error) => Err(format!("could not be started: {error}")),
+    }
 }
 
 fn wait(mut child: Child, begin: Instant, limit: Duration, alive: &mut dyn FnMut()) -> Result<(), String> {

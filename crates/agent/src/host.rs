@@ -18,7 +18,7 @@ pub(crate) use lifeboat_model::chain;
 use lifeboat_model::{Bank, Mib, Millis};
 use thiserror::Error;
 
-use crate::{AgentConfig, DiskError, KernelLine, KernelLineError, Log, UefiControl, find_root};
+use crate::{AgentConfig, DiskError, KernelLine, KernelLineError, Log, UefiControl, find_root, met_damage};
 
 /// Where things lie on a host.
 #[derive(Debug, Clone)]
@@ -174,6 +174,11 @@ impl Host {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The boot disk for reading, also while an install has it.
+    pub(crate) fn reader(&self) -> &BlockFile {
+        &self.reader
+    }
+
     /// The firmware's boot variables, with an entry for each bank.
     pub fn boot_control(&self) -> Result<UefiControl<EfivarFs>, HostError> {
         let folder = self.paths.sys.join("firmware/efi/efivars");
@@ -215,6 +220,20 @@ impl Host {
                 None
             }
         };
+        let damage = (self.line.verity.is_some() && met_damage(&self.paths) == Some(true)).then(|| {
+            "dm-verity refused a block of its root: the bytes are not those of the release; move the guests away, then \
+             rebuild or install this bank from the other one"
+                .to_owned()
+        });
+        notes.extend(damage.iter().map(|damage| format!("bank {}: {damage}", self.line.bank)));
+        let told = |bank| {
+            let damage = damage.clone().filter(|_| bank == self.line.bank);
+            record.as_ref().map(|record| {
+                let mut report = report(record, bank);
+                report.note = damage.or(report.note);
+                report
+            })
+        };
         let default = self.boot_control().ok().and_then(|mut control| control.status().ok());
         AgentStatus {
             host: self.config.host.clone(),
@@ -223,7 +242,7 @@ impl Host {
             default: default.and_then(|status| status.order.first().copied()),
             version: self.line.version.clone(),
             digest: self.line.digest,
-            banks: record.iter().flat_map(|record| Bank::BOTH.map(|bank| report(record, bank))).collect(),
+            banks: Bank::BOTH.into_iter().filter_map(told).collect(),
             floor: record.as_ref().map_or(0, |record| record.floor),
             failed: record
                 .iter()

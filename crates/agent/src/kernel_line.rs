@@ -1,10 +1,11 @@
 //! What the running kernel line says of the bank.
 //!
-//! Owns: reading `lifeboat.bank=`, `lifeboat.release=`, `lifeboat.digest=` and `root=PARTUUID=`. Promises: the
+//! Owns: reading `lifeboat.bank=`, `lifeboat.release=`, `lifeboat.digest=`, `lifeboat.verity=` and `root=PARTUUID=`. Promises: the
 //! bank is told by this line and by nothing else; a word given twice is an error, since two writers disagree.
 //! Does not: read other options.
 
 use lifeboat_bank::guid::Guid;
+use lifeboat_bank::verity::{Verity, VerityWordError};
 use lifeboat_model::{Bank, Sha256Hex};
 use thiserror::Error;
 
@@ -19,6 +20,8 @@ pub struct KernelLine {
     pub version: String,
     /// Identity of the release.
     pub digest: Option<Sha256Hex>,
+    /// Hash tree of the root, if it is to be checked while it runs.
+    pub verity: Option<Verity>,
 }
 
 /// Why a kernel line is not that of a bank.
@@ -56,7 +59,16 @@ impl KernelLine {
         let version = need("lifeboat.release=")?.to_owned();
         let digest = value(line, "lifeboat.digest=")?;
         let digest = digest.map(|text| text.parse().map_err(bad("lifeboat.digest="))).transpose()?;
-        Ok(Self { bank, root, version, digest })
+        // A word that is there and cannot be read is no reason to run unchecked.
+        let verity = value(line, "lifeboat.verity=")?
+            .map(|text| {
+                text.parse().map_err(|error: VerityWordError| KernelLineError::Bad {
+                    word: "lifeboat.verity=",
+                    reason: error.to_string(),
+                })
+            })
+            .transpose()?;
+        Ok(Self { bank, root, version, digest, verity })
     }
 
     /// Only the partition of the root: what the initial RAM file system needs.
@@ -93,5 +105,11 @@ mod tests {
         );
         assert!(KernelLine::parse(&line.replace("bank=B", "bank=C")).is_err());
         assert!(KernelLine::parse(&line.replace(GUID, "12")).is_err());
+        assert_eq!(read.map(|line| line.verity), Ok(None));
+        let tree = format!("sha256:3:12288:{0}:{0}", "5a".repeat(32));
+        let checked = KernelLine::parse(&format!("{line} lifeboat.verity={tree}"));
+        assert_eq!(checked.map(|line| line.verity.map(|tree| tree.to_string())), Ok(Some(tree.clone())));
+        assert!(KernelLine::parse(&format!("{line} lifeboat.verity=none")).is_err());
+        assert!(KernelLine::parse(&format!("{line} lifeboat.verity={tree} lifeboat.verity={tree}")).is_err());
     }
 }

@@ -15,8 +15,11 @@ mod journal;
 mod kernel_line;
 mod log;
 mod rescue;
+mod root_image;
 mod session;
 mod stage;
+mod state;
+mod verity;
 
 pub use boot::{BootAnswer, BootError, act_on_boot};
 pub use boot_control::UefiControl;
@@ -31,3 +34,5 @@ pub use log::Log;
 pub use rescue::{Rescue, rescue};
 pub use session::serve;
 pub use stage::{StageError, bundle_path, open_bundle, stage};
+pub use state::{Brought, KeepError, Marker, bring_up, carry};
+pub use verity::{MAPPED_ROOT, RootError, damage_words, map_root, mapped_root, met_damage, read_through};

@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 
 use lifeboat_agent::{
     AgentConfig, BootAnswer, CheckResult, Commands, Host, Journal, JournalEntry, KernelLine, Paths, Rescue,
-    act_on_boot, find_partition, find_root, rescue, run_checks, serve,
+    act_on_boot, bring_up, damage_words, find_partition, find_root, map_root, mapped_root, read_through,
+    rescue, run_checks, serve,
 };
 use lifeboat_device::Watchdog;
 
 /// Usage, for people.
-const USAGE: &str = "usage: lifeboat-agent run | find-root | find-partition NAME | version
+const USAGE: &str =
+    "usage: lifeboat-agent run | map-root | bring-up-state | find-root | find-partition NAME | version
 
   run             judge this boot, report to the controller, carry out its commands
-  find-root       print the device of the root that the kernel line names
+  map-root        print the device to be mounted as root: checked by its hash tree if the kernel line has one
+  bring-up-state  bind what this host keeps over the root: its own state, migrated if need be
+  find-root       print the partition of the root that the kernel line names
   find-partition  print the device of the partition with this name
 ";
 
@@ -25,6 +29,8 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args.as_slice() {
         ["run"] => run_or_rescue(),
+        ["map-root"] => print_mapped_root(),
+        ["bring-up-state"] => bring_up_state(),
         ["find-root"] => print_root(),
         ["find-partition", name] => print_partition(name),
         ["version"] => {
@@ -52,6 +58,39 @@ fn print_root() -> Fallible {
     let found = find_root(Path::new("/sys"), Path::new("/dev"), root)?;
     println!("{}", found.partition.display());
     Ok(())
+}
+
+fn print_mapped_root() -> Fallible {
+    println!("{}", map_root(&Paths::default())?.display());
+    Ok(())
+}
+
+/// What came of [`bring_up_state`], for the agent: a line that begins with `ok` or `failed`.
+const STATE_RESULT: &str = "/run/lifeboat-agent.state";
+
+fn bring_up_state() -> Fallible {
+    let result = try_bring_up_state();
+    let told = match &result {
+        Ok(None) => "ok the release keeps no state".to_owned(),
+        Ok(Some(notes)) => format!("ok {}", notes.join("; ")),
+        Err(error) => format!("failed {}", chain(error.as_ref())),
+    };
+    std::fs::write(STATE_RESULT, format!("{told}\n"))?;
+    eprintln!("lifeboat-agent: saved state: {told}");
+    result.map(|_| ())
+}
+
+fn try_bring_up_state() -> Result<Option<Vec<String>>, Box<dyn std::error::Error>> {
+    let paths = Paths::default();
+    let line = KernelLine::parse(&std::fs::read_to_string(paths.proc.join("cmdline"))?)?;
+    let digest = line.digest.ok_or("the kernel line does not say which release this is")?;
+    let Some(brought) = bring_up(&paths.state, &paths.etc, Path::new("/"), line.bank, digest)? else {
+        return Ok(None);
+    };
+    for (over, place) in &brought.binds {
+        rustix::mount::mount_bind(place, over)?;
+    }
+    Ok(Some(brought.notes))
 }
 
 fn print_partition(name: &str) -> Fallible {
@@ -131,6 +170,11 @@ fn run(paths: Paths) -> Fallible {
         }
         results
     };
+    match std::fs::read_to_string(STATE_RESULT).unwrap_or_default().trim().split_once(' ') {
+        Some(("failed", why)) => host.note(format!("the saved state was not brought up: {why}")),
+        Some((_, "" | "the release keeps no state")) | None => {}
+        Some((_, notes)) => host.note(notes.to_owned()),
+    }
     let answer = act_on_boot(&mut *host.disk(), &host.layout, host.line.bank, &mut control, &mut check)?;
     drop(control);
     let verdict = match answer {
@@ -162,6 +206,7 @@ fn run(paths: Paths) -> Fallible {
     {
         host.note(format!("the watchdog cannot be stopped: {error}"));
     }
+    watch_root(&host);
     let commands = Commands::new(Arc::clone(&host), journal);
     host.log.line(&format!("bank {} runs release {}", host.line.bank, host.line.version));
     serve(host, commands);
@@ -183,15 +228,22 @@ fn check_health(host: &Host, watchdog: &mut Option<Watchdog>, starts: u32) -> Ve
         failure: (!good).then(|| failure.to_owned()),
         took: begin.elapsed(),
     };
+    // A release that keeps no state has no step that brings it up.
+    let state_result = std::fs::read_to_string(STATE_RESULT).unwrap_or_default();
+    let state_failure = state_result.strip_prefix("failed ").map(|why| why.trim().to_owned());
     let read_only = |options: &str| options.split(',').any(|option| option == "ro");
     let state = host.paths.state.to_string_lossy().into_owned();
     let mut results = vec![
         built_in("root-read-only", mounted("/", &read_only), "the root is not mounted read-only"),
         built_in("state-mounted", mounted(&state, &|_| true), "the state partition is not mounted"),
         // Each start feeds the watchdog: an agent that dies again and again would hold a trial open for ever.
+        built_in("saved-state", state_failure.is_none(), state_failure.as_deref().unwrap_or_default()),
         built_in("agent-starts", starts <= MOST_STARTS, "the agent was started again and again in this boot"),
     ];
     let limit = Duration::from_secs(host.config.check_secs);
+    if host.line.verity.is_some() {
+        results.push(check_tree(host, watchdog));
+    }
     let mut fed = Instant::now();
     let mut alive = || {
         if let Some(watchdog) = watchdog.as_mut()
@@ -204,6 +256,52 @@ fn check_health(host: &Host, watchdog: &mut Option<Watchdog>, starts: u32) -> Ve
     };
     results.extend(run_checks(&host.paths.etc.join("health.d"), limit, &mut alive));
     results
+}
+
+/// Reads the root whole through its hash tree: a bank on trial restarts at a damaged block, and never comes to the end
+/// of this.
+fn check_tree(host: &Host, watchdog: &mut Option<Watchdog>) -> CheckResult {
+    let begin = Instant::now();
+    let mut fed = begin;
+    let mut alive = |_| {
+        if let Some(watchdog) = watchdog.as_mut()
+            && fed.elapsed() > Duration::from_secs(5)
+        {
+            // As above.
+            let _ = watchdog.keep_alive();
+            fed = Instant::now();
+        }
+    };
+    let failure = match mapped_root(&host.paths) {
+        None => Some("the kernel line has a hash tree, and the root is not mapped through it".to_owned()),
+        Some(device) => match read_through(&device, &mut alive) {
+            Ok(bad) if bad.is_empty() => None,
+            Ok(bad) => Some(damage_words(host.line.bank, &bad)),
+            Err(error) => Some(format!("the root {} cannot be read: {error}", device.display())),
+        },
+    };
+    CheckResult { name: "root-verity".to_owned(), failure, took: begin.elapsed() }
+}
+
+/// Reads the root of a bank in use once, at leisure, and notes what cannot be read.
+fn watch_root(host: &Arc<Host>) {
+    if host.line.verity.is_none() {
+        return;
+    }
+    let Some(device) = mapped_root(&host.paths) else {
+        host.note("the kernel line has a hash tree, and the root is not mapped through it".to_owned());
+        return;
+    };
+    let host = Arc::clone(host);
+    std::thread::spawn(move || {
+        // At most 64 MiB a second: guests come first.
+        let mut leisure = |_| std::thread::sleep(Duration::from_millis(15));
+        match read_through(&device, &mut leisure) {
+            Ok(bad) if bad.is_empty() => host.log.line("the root was read whole and fits its hash tree"),
+            Ok(bad) => host.note(damage_words(host.line.bank, &bad)),
+            Err(error) => host.note(format!("the root {} cannot be read: {error}", device.display())),
+        }
+    });
 }
 
 fn reboot() -> Fallible {

@@ -8,6 +8,7 @@
 mod bytes;
 pub mod disk;
 pub mod efi;
+pub mod esx;
 pub mod fat;
 pub mod finding;
 pub mod firmware;
@@ -18,5 +19,8 @@ pub mod layout;
 pub mod manifest;
 pub mod ops;
 pub mod ovmf;
+pub mod rebuild;
 pub mod record;
+pub mod state;
 pub mod uki;
+pub mod verity;

@@ -3,9 +3,14 @@
 //! Owns: that file's form. Promises: with it alone a bank can be verified and a lost bank record be rebuilt. Does
 //! not: say how good the bank is (that is the record's word), nor carry a signature.
 
+use lifeboat_model::io::ReadAt;
 use lifeboat_model::{Bank, ReleaseRef, Sha256Hex};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::fat::FatVolume;
+use crate::layout::Partition;
+use crate::verity::Verity;
 
 /// Path on the boot volume.
 pub const MANIFEST_PATH: &str = "lifeboat/bank.json";
@@ -35,6 +40,9 @@ pub struct BankManifest {
     pub root_sha256: Sha256Hex,
     /// Bytes of the root image.
     pub root_len: u64,
+    /// Hash tree at the end of the root image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verity: Option<Verity>,
 }
 
 /// Why a manifest could not be used.
@@ -88,6 +96,15 @@ pub fn parse_manifest(bytes: &[u8], found_in: Bank) -> Result<BankManifest, Mani
     Ok(manifest)
 }
 
+/// The manifest on a boot volume; none if it cannot be read or is not this bank's. For showing: who must know why asks
+/// [`crate::install::verify_bank`].
+#[must_use]
+pub fn read_manifest(disk: &dyn ReadAt, boot: Partition, bank: Bank) -> Option<BankManifest> {
+    let volume = FatVolume::open(disk, boot.offset(), boot.bytes()).ok()?;
+    let bytes = volume.read_file(MANIFEST_PATH, MANIFEST_LIMIT).ok()?;
+    parse_manifest(&bytes, bank).ok()
+}
+
 impl BankManifest {
     /// A manifest of the schema written here.
     #[must_use]
@@ -97,6 +114,7 @@ impl BankManifest {
         updated: u32,
         boot: (Sha256Hex, u64),
         root: (Sha256Hex, u64),
+        verity: Option<Verity>,
     ) -> Self {
         Self {
             schema: SCHEMA,
@@ -107,6 +125,7 @@ impl BankManifest {
             boot_len: boot.1,
             root_sha256: root.0,
             root_len: root.1,
+            verity,
         }
     }
 }

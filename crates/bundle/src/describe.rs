@@ -8,6 +8,8 @@ use std::io::Read;
 use lifeboat_model::{ReleaseRef, Sha256Hex};
 use serde::Serialize;
 
+use crate::bundle::Bundle;
+use crate::chunk::{ChunkIndex, Stored};
 use crate::error::BundleError;
 use crate::head::Head;
 use crate::keys::KeyId;
@@ -30,6 +32,10 @@ pub struct ReleaseInfo {
     pub created: u64,
     /// Unix seconds.
     pub expires: Option<u64>,
+    /// `1`: blocks; `2`: chunks.
+    pub format: u32,
+    /// The release that must be on a host, if the bundle carries only what it lacks.
+    pub base: Option<ReleaseRef>,
     /// As `uname -m` says it.
     pub arch: String,
     /// Further options for the kernel.
@@ -53,14 +59,14 @@ pub struct SlotInfo {
     pub totals: BlockTotals,
 }
 
-/// Sums over blocks.
+/// Sums over blocks or chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BlockTotals {
     /// Decoded length in bytes.
     pub len: u64,
-    /// Length in the bundle in bytes.
+    /// Length in the bundle or in its packs in bytes; of a slot cut into chunks the index tells it.
     pub stored_len: u64,
-    /// Number of blocks.
+    /// Number of blocks or chunks.
     pub blocks: u64,
 }
 
@@ -81,7 +87,9 @@ pub fn inspect(mut source: impl Read, trust: Option<&TrustStore>) -> Result<Rele
     let head = Head::read(&mut source)?;
     let manifest = Manifest::parse(&head.manifest)?;
     let release = manifest.release_ref(Sha256Hex::of(&head.manifest));
-    let mut info = info(&manifest, release);
+    let indexes = manifest.is_chunked().then(|| read_indexes(&mut source, &manifest)).transpose()?;
+    let mut info = info(&manifest, release, indexes.as_deref());
+    info.base = head.contents.and_then(|contents| contents.base);
     for signature in &head.signatures {
         let state = trust.map_or(SignatureState::UnknownKey, |trust| signature.state(&head.manifest, trust));
         let known = trust.and_then(|trust| trust.keys().iter().find(|key| key.id() == signature.key));
@@ -91,19 +99,61 @@ pub fn inspect(mut source: impl Read, trust: Option<&TrustStore>) -> Result<Rele
     Ok(info)
 }
 
-impl<T> Verified<T> {
+impl<R> Verified<Bundle<R>> {
     /// The release in words, without its signatures (they were good, or this would not exist).
     pub fn describe(&self) -> ReleaseInfo {
-        info(&self.manifest, self.release.clone())
+        let indexes: Option<Vec<BlockTotals>> =
+            self.chunked().map(|release| release.slots().map(|(_, index)| index_totals(index)).collect());
+        let mut info = info(&self.manifest, self.release.clone(), indexes.as_deref());
+        info.base = self.base().cloned();
+        info
     }
 }
 
-fn info(manifest: &Manifest, release: ReleaseRef) -> ReleaseInfo {
-    let slots: Vec<SlotInfo> = manifest.slots.iter().map(slot_info).collect();
+/// The indexes follow the head. They are hearsay here as all the rest is; a digest that fits is asked all the same.
+fn read_indexes(source: &mut impl Read, manifest: &Manifest) -> Result<Vec<BlockTotals>, BundleError> {
+    let packs: Vec<u64> = manifest.packs.iter().map(|pack| pack.len).collect();
+    let mut totals = Vec::new();
+    for slot in &manifest.slots {
+        let (name, Some(named)) = (slot.name.clone(), &slot.index) else {
+            return Err(BundleError::NotChunked);
+        };
+        let mut bytes = Vec::new();
+        if let Err(source) = source.take(named.len).read_to_end(&mut bytes) {
+            return Err(BundleError::ReadIndex { slot: name, source });
+        }
+        let found = Sha256Hex::of(&bytes);
+        if found != named.sha256 {
+            return Err(BundleError::IndexAltered { slot: name, expected: named.sha256, found });
+        }
+        let index = ChunkIndex::parse(&bytes, Some(&packs))
+            .map_err(|source| BundleError::Index { slot: name, source })?;
+        totals.push(index_totals(&index));
+    }
+    Ok(totals)
+}
+
+fn index_totals(index: &ChunkIndex) -> BlockTotals {
+    let stored = index.chunks.iter().map(|chunk| match chunk.stored {
+        Stored::Zeros => 0,
+        Stored::At(at) => u64::from(at.len),
+    });
+    BlockTotals { len: index.slot_len, stored_len: stored.sum(), blocks: index.chunks.len() as u64 }
+}
+
+fn info(manifest: &Manifest, release: ReleaseRef, indexes: Option<&[BlockTotals]>) -> ReleaseInfo {
+    let told = |number: usize| indexes.and_then(|indexes| indexes.get(number)).copied();
+    let slots = manifest.slots.iter().enumerate();
+    let slots: Vec<SlotInfo> = slots.map(|(number, slot)| slot_info(slot, told(number))).collect();
     let sum = |part: fn(&BlockTotals) -> u64| slots.iter().map(|slot| part(&slot.totals)).sum();
     let totals = BlockTotals {
         len: sum(|totals| totals.len),
-        stored_len: sum(|totals| totals.stored_len),
+        // What a bundle really takes: equal chunks lie in a pack once.
+        stored_len: if manifest.is_chunked() {
+            manifest.packs.iter().map(|pack| pack.len).sum()
+        } else {
+            sum(|totals| totals.stored_len)
+        },
         blocks: sum(|totals| totals.blocks),
     };
     ReleaseInfo {
@@ -111,6 +161,8 @@ fn info(manifest: &Manifest, release: ReleaseRef) -> ReleaseInfo {
         release,
         created: manifest.created,
         expires: manifest.expires,
+        format: if manifest.is_chunked() { 2 } else { 1 },
+        base: None,
         arch: manifest.arch.clone(),
         cmdline: manifest.cmdline.clone(),
         totals,
@@ -119,8 +171,11 @@ fn info(manifest: &Manifest, release: ReleaseRef) -> ReleaseInfo {
     }
 }
 
-fn slot_info(slot: &Slot) -> SlotInfo {
-    let totals =
-        BlockTotals { len: slot.len, stored_len: slot.stored_len(), blocks: slot.blocks.len() as u64 };
+fn slot_info(slot: &Slot, told: Option<BlockTotals>) -> SlotInfo {
+    let totals = told.unwrap_or_else(|| BlockTotals {
+        len: slot.len,
+        stored_len: slot.stored_len(),
+        blocks: slot.blocks.len() as u64,
+    });
     SlotInfo { name: slot.name.clone(), sha256: slot.sha256, totals }
 }

@@ -8,6 +8,7 @@ use std::io;
 use lifeboat_model::Sha256Hex;
 use thiserror::Error;
 
+use crate::chunk::{IndexError, PackId};
 use crate::keys::KeyId;
 use crate::manifest::ManifestError;
 
@@ -267,6 +268,132 @@ pub enum BundleError {
         max: u64,
     },
 
+    /// A release of format 1 where chunks are needed.
+    #[error("the release is not cut into chunks (format 1); build it again with this lifeboat")]
+    NotChunked,
+
+    /// A bundle of format 2 that comes as a stream of slots.
+    #[error("a bundle of chunks (format 2) is not read slot by slot from a stream; keep it in a file first")]
+    NeedsPositions,
+
+    /// Container and manifest are of different formats.
+    #[error(
+        "the container and the manifest in it are of different formats; it was built wrongly, fetch it again"
+    )]
+    FormsDisagree,
+
+    /// The list of what a bundle carries has a form that no writer makes.
+    #[error("the bundle's list of contents is malformed: {what}; fetch the bundle again")]
+    Contents {
+        /// What is wrong with it.
+        what: String,
+    },
+
+    /// A pack begins with something else.
+    #[error(
+        "pack {pack} of the bundle does not begin with LFPACK01; it is altered or damaged, fetch the bundle again"
+    )]
+    NotAPack {
+        /// Its number in the manifest.
+        pack: u8,
+    },
+
+    /// An index does not have the signed digest.
+    #[error(
+        "the index of slot {slot} has SHA-256 {found} where {expected} was signed; it is altered or damaged, fetch it \
+         again"
+    )]
+    IndexAltered {
+        /// Name of the slot.
+        slot: String,
+        /// Signed digest.
+        expected: Sha256Hex,
+        /// Digest of what is there.
+        found: Sha256Hex,
+    },
+
+    /// An index has the signed digest and cannot be used.
+    #[error("the index of slot {slot} cannot be used")]
+    Index {
+        /// Name of the slot.
+        slot: String,
+        /// Why not.
+        #[source]
+        source: IndexError,
+    },
+
+    /// An index could not be had.
+    #[error("reading the index of slot {slot}")]
+    ReadIndex {
+        /// Name of the slot.
+        slot: String,
+        /// The source's own error.
+        #[source]
+        source: io::Error,
+    },
+
+    /// Stored bytes of a chunk are not those that were signed.
+    #[error(
+        "chunk {chunk} of slot {slot} (at byte {at} of its pack) is not what was signed: it is altered or damaged; \
+         fetch it again"
+    )]
+    ChunkAltered {
+        /// Name of the slot.
+        slot: String,
+        /// Number of the chunk in the slot.
+        chunk: usize,
+        /// First stored byte in its pack.
+        at: u64,
+    },
+
+    /// A chunk with the signed bytes does not become what the index says.
+    #[error(
+        "chunk {chunk} of slot {slot} does not become what its index says; the release was built wrongly, ask its \
+         maker for another one"
+    )]
+    ChunkWrong {
+        /// Name of the slot.
+        slot: String,
+        /// Number of the chunk in the slot.
+        chunk: usize,
+    },
+
+    /// The bundle carries only what its base lacks, and the base is not here.
+    #[error(
+        "{chunks} chunks of slot {slot} ({bytes} bytes) are neither carried nor here: this bundle is only the \
+         difference to another release; give that release as a seed, or the whole bundle"
+    )]
+    NotCarried {
+        /// Name of the slot.
+        slot: String,
+        /// How many chunks.
+        chunks: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+
+    /// A pack could not be read.
+    #[error("reading {len} bytes at byte {at} of pack {pack}")]
+    ReadPack {
+        /// The pack.
+        pack: PackId,
+        /// First byte.
+        at: u64,
+        /// Length of the read.
+        len: u64,
+        /// The source's own error.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The bundle to be written failed.
+    #[error("writing the bundle")]
+    Write {
+        /// The output's own error.
+        #[source]
+        source: io::Error,
+    },
+
     /// A stream was read on after an error.
     #[error("the stream already failed and cannot be read on; open the bundle again")]
     StreamBroken,
@@ -287,7 +414,10 @@ pub enum BundleError {
 impl From<BundleError> for io::Error {
     /// A failing source keeps its kind; everything else is [`io::ErrorKind::InvalidData`].
     fn from(error: BundleError) -> Self {
-        let kind = if let BundleError::Read { source, .. } = &error {
+        let kind = if let BundleError::Read { source, .. }
+        | BundleError::ReadPack { source, .. }
+        | BundleError::ReadIndex { source, .. } = &error
+        {
             source.kind()
         } else {
             io::ErrorKind::InvalidData

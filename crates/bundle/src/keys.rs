@@ -128,6 +128,13 @@ impl SecretKey {
         self.public().id()
     }
 
+    /// Signs something that is no release: metadata of a repository (JSON, which begins with a brace). What is
+    /// signed of a release begins otherwise, so that neither can ever be taken for the other; `None` for such bytes.
+    #[must_use]
+    pub fn sign_metadata(&self, message: &[u8]) -> Option<[u8; 64]> {
+        message.starts_with(b"{").then(|| self.sign(message))
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message).to_bytes()
     }
@@ -161,6 +168,12 @@ impl PublicKey {
     #[must_use]
     pub fn to_text(&self) -> String {
         to_line(PUBLIC, self.key.as_bytes(), &self.comment)
+    }
+
+    /// The 32 bytes of the key (RFC 8032).
+    #[must_use]
+    pub fn bytes(&self) -> [u8; 32] {
+        self.key.to_bytes()
     }
 
     /// What its owner wrote beside it.

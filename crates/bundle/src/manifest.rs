@@ -1,4 +1,4 @@
-//! What a release says about itself: `lifeboat.release/1`.
+//! What a release says about itself: `lifeboat.release/2`, and `lifeboat.release/1` of older ones.
 //!
 //! Owns: the manifest's words, its JSON form, and what makes one usable. Promises: after [`Manifest::parse`]
 //! every length is in bounds and adds up, every name is short printable text, and no slot is named twice.
@@ -8,17 +8,21 @@ use lifeboat_model::{ReleaseRef, ReleaseVersion, Sha256Hex};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Name of the manifest's form.
-pub const SCHEMA: &str = "lifeboat.release/1";
+use crate::chunk::{MAX_INDEX_LEN, MAX_PACK_LEN, PACK_HEAD_LEN, PackRef, index_len_is_possible};
+use crate::error::BundleError;
+
+/// Name of the manifest's form: slots are cut into chunks, which lie in packs.
+pub const SCHEMA: &str = "lifeboat.release/2";
+/// The form before it: slots are cut into blocks, which lie in the bundle itself. Read, and not written any more.
+pub const SCHEMA_1: &str = "lifeboat.release/1";
 /// Version of the signing rules (what is signed, and how) that a writer of this crate follows.
 pub const SPEC_VERSION: u32 = 1;
 /// What this reader can do; a manifest with a higher `min_reader` is refused.
-pub const READER_VERSION: u32 = 1;
-/// Decoded length of every block but the last of a slot, as written: 1 MiB.
-pub const WRITE_BLOCK_LEN: u32 = 1 << 20;
+pub const READER_VERSION: u32 = 2;
 /// Longest block that is read, decoded or stored: 4 MiB.
 pub const MAX_BLOCK_LEN: u32 = 4 << 20;
 const MAX_SLOTS: usize = 64;
+const MAX_PACKS: usize = 255;
 const MAX_NAME: usize = 64;
 const MAX_VERSION: usize = 128;
 const MAX_CMDLINE: usize = 1024;
@@ -44,7 +48,9 @@ pub enum ManifestError {
     #[error("the manifest is not JSON of the form {SCHEMA}; the release was built by something else")]
     Json(#[source] serde_json::Error),
     /// Another form.
-    #[error("the manifest has the form {found:?}, this lifeboat reads {SCHEMA}; use a newer lifeboat for it")]
+    #[error(
+        "the manifest has the form {found:?}, this lifeboat reads {SCHEMA} and {SCHEMA_1}; use a newer lifeboat for it"
+    )]
     Schema {
         /// What it says it is.
         found: String,
@@ -121,6 +127,22 @@ pub enum ManifestError {
         /// Sum of its blocks.
         sum: u64,
     },
+    /// A hash tree that cannot lie in its slot.
+    #[error("the hash tree of slot {slot} is impossible: {rule}")]
+    Verity {
+        /// Name of the slot.
+        slot: String,
+        /// What would be right.
+        rule: &'static str,
+    },
+    /// A slot or a pack that does not fit the form of the manifest.
+    #[error("{what} is impossible: {rule}")]
+    Chunked {
+        /// Which slot or pack.
+        what: String,
+        /// What would be right.
+        rule: &'static str,
+    },
     /// An empty slot with the digest of something else.
     #[error("slot {slot} is empty, but its digest is not that of nothing")]
     EmptySlotDigest {
@@ -161,8 +183,40 @@ pub struct Slot {
     pub len: u64,
     /// SHA-256 of the whole decoded slot.
     pub sha256: Sha256Hex,
-    /// Its blocks in order.
+    /// Its blocks in order; in form 1 only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,
+    /// What it is made of; in form 2 always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexRef>,
+    /// Hash tree that the slot ends with, so that the kernel can check it while it runs; see [`Verity`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verity: Option<Verity>,
+}
+
+/// The chunk index of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexRef {
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Hex,
+    /// Their number.
+    pub len: u64,
+}
+
+/// A dm-verity hash tree inside a slot: where it lies, and the root hash that vouches for the data before it. Blocks
+/// of 4096 bytes, hash type 1 (`docs/formats/verity.md`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verity {
+    /// `sha256`; no other is known.
+    pub algorithm: String,
+    /// Blocks of data, from byte 0 of the slot.
+    pub data_blocks: u64,
+    /// Where the superblock of the tree lies in the slot, in bytes; a multiple of 4096, right behind the data.
+    pub hash_offset: u64,
+    /// Salt of every hash.
+    pub salt: Sha256Hex,
+    /// Hash of the top of the tree.
+    pub root: Sha256Hex,
 }
 
 impl Slot {
@@ -177,7 +231,7 @@ impl Slot {
 /// What a release is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`SCHEMA`].
+    /// [`SCHEMA`] or [`SCHEMA_1`].
     pub schema: String,
     /// [`SPEC_VERSION`].
     pub spec_version: u32,
@@ -200,6 +254,9 @@ pub struct Manifest {
     pub cmdline: String,
     /// The parts.
     pub slots: Vec<Slot>,
+    /// Where chunks lie; an index tells a pack by its number here. In form 2 only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<PackRef>,
 }
 
 impl Manifest {
@@ -213,7 +270,7 @@ impl Manifest {
             min_reader: u32,
         }
         let form: Form = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
-        if form.schema != SCHEMA {
+        if form.schema != SCHEMA && form.schema != SCHEMA_1 {
             return Err(ManifestError::Schema { found: shown(&form.schema) });
         }
         if form.min_reader > READER_VERSION {
@@ -247,9 +304,32 @@ impl Manifest {
             if self.slots.iter().take(index).any(|earlier| earlier.name == slot.name) {
                 return Err(ManifestError::DuplicateSlot { slot: slot.name.clone() });
             }
-            check_slot(slot)?;
+            if self.is_chunked() {
+                check_chunked(slot)?;
+            } else {
+                check_blocks(slot)?;
+            }
+            check_verity(slot)?;
         }
-        Ok(())
+        check_packs(self)
+    }
+
+    /// Whether it is of form 2: cut into chunks.
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
+        self.schema == SCHEMA
+    }
+
+    /// Bytes of all indexes.
+    #[must_use]
+    pub fn index_len(&self) -> u64 {
+        let lens = self.slots.iter().filter_map(|slot| slot.index.as_ref());
+        lens.fold(0, |sum, index| sum.saturating_add(index.len))
+    }
+
+    pub(crate) fn missing(&self, slot: &str) -> BundleError {
+        let present: Vec<&str> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
+        BundleError::MissingSlot { slot: slot.to_owned(), present: present.join(", ") }
     }
 
     /// The slot of this name.
@@ -309,7 +389,48 @@ fn check_texts(manifest: &Manifest) -> Result<(), ManifestError> {
     Ok(())
 }
 
-fn check_slot(slot: &Slot) -> Result<(), ManifestError> {
+fn check_chunked(slot: &Slot) -> Result<(), ManifestError> {
+    let wrong = |rule| Err(ManifestError::Chunked { what: format!("slot {}", slot.name), rule });
+    match &slot.index {
+        None => wrong("it must have an index"),
+        Some(index) if !index_len_is_possible(index.len) => wrong("its index must have 64 bytes to 64 MiB"),
+        Some(_) if !slot.blocks.is_empty() => wrong("it has chunks, and so no blocks"),
+        Some(_) if slot.len == 0 && slot.sha256 != Sha256Hex::of(b"") => {
+            Err(ManifestError::EmptySlotDigest { slot: slot.name.clone() })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_packs(manifest: &Manifest) -> Result<(), ManifestError> {
+    let wrong = |what: String, rule| Err(ManifestError::Chunked { what, rule });
+    let packs = &manifest.packs;
+    if !manifest.is_chunked() && !packs.is_empty() {
+        return wrong("a pack".to_owned(), "only form 2 has packs");
+    }
+    if packs.len() > MAX_PACKS {
+        return wrong(format!("a release of {} packs", packs.len()), "at most 255 are possible");
+    }
+    for (number, pack) in packs.iter().enumerate() {
+        let what = || format!("pack {number}");
+        if !(PACK_HEAD_LEN..=MAX_PACK_LEN).contains(&pack.len) {
+            return wrong(what(), "a pack has 16 bytes to 2^48");
+        }
+        if packs.iter().take(number).any(|earlier| earlier.sha256 == pack.sha256) {
+            return wrong(what(), "no pack is named twice");
+        }
+    }
+    if manifest.index_len() > MAX_INDEX_LEN {
+        return wrong("the sum of all indexes".to_owned(), "it must be at most 64 MiB");
+    }
+    Ok(())
+}
+
+fn check_blocks(slot: &Slot) -> Result<(), ManifestError> {
+    if slot.index.is_some() {
+        let what = format!("slot {}", slot.name);
+        return Err(ManifestError::Chunked { what, rule: "it has blocks, and so no index" });
+    }
     let mut sum = 0_u64;
     for (index, block) in slot.blocks.iter().enumerate() {
         let lens = 1..=MAX_BLOCK_LEN;
@@ -339,6 +460,21 @@ fn check_slot(slot: &Slot) -> Result<(), ManifestError> {
         return Err(ManifestError::EmptySlotDigest { slot: slot.name.clone() });
     }
     Ok(())
+}
+
+/// Whether a hash tree can lie where it is said to.
+fn check_verity(slot: &Slot) -> Result<(), ManifestError> {
+    let Some(verity) = &slot.verity else { return Ok(()) };
+    let rule = if verity.algorithm != "sha256" {
+        "its algorithm must be sha256"
+    } else if verity.data_blocks == 0 || verity.data_blocks.checked_mul(4096) != Some(verity.hash_offset) {
+        "it must lie right behind at least one block of data"
+    } else if verity.hash_offset.checked_add(4096).is_none_or(|end| end > slot.len) {
+        "it must lie inside the slot"
+    } else {
+        return Ok(());
+    };
+    Err(ManifestError::Verity { slot: slot.name.clone(), rule })
 }
 
 fn shown(text: &str) -> String {

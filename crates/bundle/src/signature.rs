@@ -90,6 +90,20 @@ pub(crate) fn encode_signatures(signatures: &[Signature]) -> Result<Vec<u8>, Bun
     serde_json::to_vec(&form).map_err(|error| malformed(&error.to_string()))
 }
 
+/// A signature list with further signatures over the same manifest; a key that has signed already is left out.
+pub fn add_signatures(manifest: &[u8], list: &[u8], keys: &[&SecretKey]) -> Result<Vec<u8>, BundleError> {
+    let mut signatures = parse_signatures(list)?;
+    for key in keys {
+        if signatures.iter().all(|there| there.key != key.id()) {
+            signatures.push(Signature::make(manifest, key));
+        }
+    }
+    if signatures.len() > MAX_SIGNATURES {
+        return Err(malformed(&format!("more than {MAX_SIGNATURES} signatures")));
+    }
+    encode_signatures(&signatures)
+}
+
 pub(crate) fn parse_signatures(bytes: &[u8]) -> Result<Vec<Signature>, BundleError> {
     let form: ListForm = serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string()))?;
     if form.schema != SCHEMA {

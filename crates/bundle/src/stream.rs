@@ -36,6 +36,10 @@ pub fn open_stream<R: Read>(
     rules: &Rules,
 ) -> Result<Verified<BundleStream<R>>, BundleError> {
     let head = Head::read(&mut source)?;
+    if head.contents.is_some() {
+        // Equal chunks lie in the bundle once: slots cannot be had one after the other without positions.
+        return Err(BundleError::NeedsPositions);
+    }
     let stream = BundleStream {
         source,
         end: head.end(),

@@ -9,7 +9,7 @@ use lifeboat_model::{ReleaseRef, Sha256Hex};
 use crate::error::BundleError;
 use crate::head::Head;
 use crate::manifest::Manifest;
-use crate::signature::SignatureState;
+use crate::signature::{Signature, SignatureState};
 use crate::trust::TrustStore;
 
 /// What a reader asks of a release besides a good signature.
@@ -92,14 +92,9 @@ impl<T> Verified<T> {
 
     /// Fails with the first of `names` that is not a slot of the release.
     pub fn require_slots(&self, names: &[&str]) -> Result<(), BundleError> {
-        names
-            .iter()
-            .try_for_each(|name| self.manifest.slot(name).map(|_| ()).ok_or_else(|| self.missing(name)))
-    }
-
-    pub(crate) fn missing(&self, slot: &str) -> BundleError {
-        let present: Vec<&str> = self.manifest.slots.iter().map(|slot| slot.name.as_str()).collect();
-        BundleError::MissingSlot { slot: slot.to_owned(), present: present.join(", ") }
+        let has =
+            |name: &&str| self.manifest.slot(name).map(|_| ()).ok_or_else(|| self.manifest.missing(name));
+        names.iter().try_for_each(has)
     }
 }
 
@@ -110,10 +105,17 @@ pub(crate) fn check_head<T>(
     rules: &Rules,
     inner: T,
 ) -> Result<Verified<T>, BundleError> {
-    check_signatures(head, trust)?;
-    let manifest = Manifest::parse(&head.manifest)?;
-    rules.check(&manifest)?;
-    let stored = manifest.stored_len();
+    let manifest = check_signed(&head.manifest, &head.signatures, trust, rules)?;
+    if manifest.is_chunked() != head.contents.is_some() {
+        return Err(BundleError::FormsDisagree);
+    }
+    let stored = match &head.contents {
+        None => manifest.stored_len(),
+        Some(contents) => {
+            contents.check(&manifest)?;
+            manifest.index_len().saturating_add(contents.len())
+        }
+    };
     if stored != head.blocks_len {
         return Err(BundleError::LengthsDisagree { header: head.blocks_len, manifest: stored });
     }
@@ -121,13 +123,30 @@ pub(crate) fn check_head<T>(
     Ok(Verified { inner, manifest, release, blocks_at: head.blocks_at })
 }
 
-fn check_signatures(head: &Head, trust: &TrustStore) -> Result<(), BundleError> {
-    if head.signatures.is_empty() {
+/// Signatures, form and rules of a manifest, in this order.
+pub(crate) fn check_signed(
+    manifest: &[u8],
+    signatures: &[Signature],
+    trust: &TrustStore,
+    rules: &Rules,
+) -> Result<Manifest, BundleError> {
+    check_signatures(manifest, signatures, trust)?;
+    let manifest = Manifest::parse(manifest)?;
+    rules.check(&manifest)?;
+    Ok(manifest)
+}
+
+fn check_signatures(
+    manifest: &[u8],
+    signatures: &[Signature],
+    trust: &TrustStore,
+) -> Result<(), BundleError> {
+    if signatures.is_empty() {
         return Err(BundleError::Unsigned);
     }
     let mut good = 0;
-    for signature in &head.signatures {
-        match signature.state(&head.manifest, trust) {
+    for signature in signatures {
+        match signature.state(manifest, trust) {
             // Each key stands in the list at most once, so this counts distinct keys.
             SignatureState::Good => good += 1,
             // A maker may sign with a new key beside the old one before readers know it.
@@ -136,7 +155,7 @@ fn check_signatures(head: &Head, trust: &TrustStore) -> Result<(), BundleError> 
         }
     }
     if good == 0 {
-        let found = head.signatures.iter().map(|signature| signature.key).collect();
+        let found = signatures.iter().map(|signature| signature.key).collect();
         return Err(BundleError::UnknownKey { found, trusted: trust.ids() });
     }
     if good < trust.threshold() {

@@ -29,7 +29,6 @@ pub(crate) enum Kind {
     /// A host or server does not answer.
     Unreachable,
     /// A token or key is not accepted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no server asks for a token yet; the code is promised"))]
     Auth,
     /// A signature or digest is wrong.
     Verification,

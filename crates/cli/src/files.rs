@@ -32,6 +32,18 @@ pub(crate) fn read_text(path: &Path, what: &str, limit: u64) -> Result<String, C
     Ok(text)
 }
 
+/// Bytes of a file, at most `limit`.
+pub(crate) fn read_bytes(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, CliError> {
+    let fail = |source| file_error(&format!("reading {what}"), path, source);
+    let mut bytes = Vec::new();
+    File::open(path).map_err(fail)?.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > limit {
+        return Err(CliError::new(Kind::Failed, format!("{} is larger than {limit} bytes", path.display()))
+            .remedy(format!("give the right file; {what} is never so large")));
+    }
+    Ok(bytes)
+}
+
 /// A plain file that is read at positions.
 #[derive(Debug)]
 pub(crate) struct FileAt {
@@ -50,6 +62,12 @@ impl FileAt {
                 .remedy(format!("give {what} as a file")));
         }
         Ok(Self { file, len: metadata.len() })
+    }
+
+    /// A file that is open for reading.
+    pub(crate) fn of(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
     }
 
     /// The same file, read from its front on.
@@ -178,7 +196,8 @@ fn temporary_name(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Makes a name durable.
-fn sync_parent(path: &Path) -> io::Result<()> {
+/// Makes the name of a file in its folder durable.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }

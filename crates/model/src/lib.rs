@@ -14,6 +14,7 @@ mod finding;
 mod fix;
 mod hash;
 mod id;
+pub mod image;
 pub mod io;
 mod phase;
 mod plan;

@@ -9,6 +9,7 @@ use super::report::{BankReport, DiskReport};
 use crate::finding::Finding;
 use crate::install::{BankCheck, verify_bank};
 use crate::layout::{Layout, LayoutError, read_layout};
+use crate::manifest::read_manifest;
 use crate::record::{BankRecord, RecordError};
 
 /// A boot disk with its layout and its record.
@@ -100,7 +101,11 @@ impl<D: ReadAt> BankDisk<D> {
 
     /// Both banks by identity.
     pub fn report(&self) -> DiskReport {
-        let bank = |bank| BankReport::new(bank, self.layout.volumes(bank), self.record.bank(bank));
+        let bank = |bank| {
+            let volumes = self.layout.volumes(bank);
+            let manifest = read_manifest(&self.disk, volumes.boot, bank);
+            BankReport::new(bank, volumes, self.record.bank(bank), manifest.and_then(|read| read.verity))
+        };
         DiskReport {
             disk_guid: self.layout.disk_guid,
             disk_bytes: self.disk.size(),

@@ -7,6 +7,7 @@ use crate::finding::Finding;
 use crate::guid::Guid;
 use crate::layout::BankVolumes;
 use crate::record::{BankEntry, FailedRelease};
+use crate::verity::Verity;
 
 /// A boot disk for people and programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,10 +53,13 @@ pub struct BankReport {
     pub root_bytes: u64,
     /// Bytes of the root image.
     pub root_used: u64,
+    /// Hash tree of the root image, as the bank's own manifest tells it; none if it has none or cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verity: Option<Verity>,
 }
 
 impl BankReport {
-    pub(super) fn new(bank: Bank, volumes: &BankVolumes, entry: &BankEntry) -> Self {
+    pub(super) fn new(bank: Bank, volumes: &BankVolumes, entry: &BankEntry, verity: Option<Verity>) -> Self {
         Self {
             bank,
             state: entry.state,
@@ -68,6 +72,7 @@ impl BankReport {
             root_guid: volumes.root.guid,
             root_bytes: volumes.root.bytes(),
             root_used: entry.root_len,
+            verity,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Boot control by `BootNext`: one entry per bank, one try, then commit.
 //!
-//! Owns: the entries `Lifeboat A` and `Lifeboat B`. Promises: entries of others stay, and stay in the order; each
+//! Owns: the entries of both banks and their texts (`Lifeboat bank A (2.0, good)`; `Lifeboat A` until the first). Promises: entries of others stay, and stay in the order; each
 //! write is read back; every prefix of the writes of one call leaves an order that still boots what it booted
 //! before the call. Does not: say whether a bank deserves it.
 
@@ -14,6 +14,7 @@ use super::option::{
 use super::path::{DevicePath, HardDrive};
 use super::vars::{BOOT_NEXT, BOOT_ORDER, EFI_GLOBAL, Var, VarError, VarStore};
 use crate::layout::{Layout, Partition};
+use crate::record::BankRecord;
 
 /// Where each bank's program lies on its boot volume: the path for removable media, so that firmware that lost its
 /// variables still finds it (UEFI 2.10 §3.5.1.1).
@@ -101,7 +102,8 @@ impl<V: VarStore> UefiBoot<V> {
     }
 
     /// Creates the entries of both banks, or repairs them, and appends them to the order if they are missing
-    /// there. Entries that are in the order keep their place. An entry with one of our descriptions is ours.
+    /// there. Entries that are in the order keep their place. An entry with one of our texts is ours; what it says of
+    /// the bank stays.
     pub fn ensure_entries(&mut self) -> Result<BootEntries, UefiBootError> {
         let entries = self.entries()?;
         let mut taken: Vec<u16> = self.taken_numbers()?;
@@ -110,9 +112,9 @@ impl<V: VarStore> UefiBoot<V> {
         let mut numbers = [0; 2];
         for bank in Bank::BOTH {
             let wanted = self.wanted(bank);
-            let ours = entries.iter().filter(|(_, option)| option.description == wanted.description);
+            let ours = entries.iter().filter(|(_, option)| is_text_of(bank, &option.description));
             let ours: Vec<&(u16, LoadOption)> = ours.collect();
-            let exact = ours.iter().find(|(_, option)| *option == wanted);
+            let exact = ours.iter().find(|(_, option)| boots_the_same(option, &wanted));
             let number = match (exact, ours.first()) {
                 (Some((number, _)), _) => *number,
                 (None, Some((number, _))) => {
@@ -167,6 +169,26 @@ impl<V: VarStore> UefiBoot<V> {
         if order == before { Ok(()) } else { self.write(BOOT_ORDER, encode_numbers(&order)) }
     }
 
+    /// Gives the entries of both banks texts that tell a person at the firmware's menu what the banks hold. Only what
+    /// differs is written; a bank without an entry gets none.
+    pub fn describe(&mut self, record: &BankRecord) -> Result<(), UefiBootError> {
+        let entries = self.entries()?;
+        for bank in Bank::BOTH {
+            let wanted = self.wanted(bank);
+            let text = menu_text(bank, record);
+            let ours = entries
+                .iter()
+                .find(|(_, option)| is_text_of(bank, &option.description) && boots_the_same(option, &wanted));
+            if let Some((number, option)) = ours
+                && option.description != text
+            {
+                let described = LoadOption { description: text, ..option.clone() };
+                self.write(&boot_entry_name(*number), described.encode())?;
+            }
+        }
+        Ok(())
+    }
+
     /// The entry that a bank is to have.
     pub(super) fn wanted(&self, bank: Bank) -> LoadOption {
         let [a, b] = self.volumes;
@@ -213,7 +235,10 @@ impl<V: VarStore> UefiBoot<V> {
 
     fn number_of(&self, bank: Bank) -> Result<u16, UefiBootError> {
         let wanted = self.wanted(bank);
-        let found = self.entries()?.into_iter().find(|(_, option)| *option == wanted);
+        let found = self
+            .entries()?
+            .into_iter()
+            .find(|(_, option)| is_text_of(bank, &option.description) && boots_the_same(option, &wanted));
         found.map(|(number, _)| number).ok_or(UefiBootError::NoEntry { bank })
     }
 
@@ -258,6 +283,33 @@ impl<V: VarStore> UefiBoot<V> {
         let read = self.read(name)?;
         if read.is_none() { Ok(()) } else { Err(not_kept(name, "nothing", read)) }
     }
+}
+
+/// The text of a bank in the firmware's menu: `Lifeboat bank A (2.0, good)`.
+pub(super) fn menu_text(bank: Bank, record: &BankRecord) -> String {
+    let entry = record.bank(bank);
+    match (&entry.release, entry.state) {
+        (Some(release), state) => {
+            // A menu has no room for more.
+            let version: String = release.version.0.chars().take(40).collect();
+            format!("Lifeboat bank {bank} ({version}, {state})")
+        }
+        (None, state) => format!("Lifeboat bank {bank} ({state})"),
+    }
+}
+
+/// Whether a text is one of ours for this bank, whatever it tells of it.
+pub(super) fn is_text_of(bank: Bank, text: &str) -> bool {
+    text == format!("Lifeboat {bank}") || text.starts_with(&format!("Lifeboat bank {bank} ("))
+}
+
+/// Whether two entries boot the same program in the same way: all but their texts.
+pub(super) fn boots_the_same(one: &LoadOption, two: &LoadOption) -> bool {
+    let LoadOption { active, other_attributes, description: _, path, optional } = one;
+    *active == two.active
+        && *other_attributes == two.other_attributes
+        && *path == two.path
+        && *optional == two.optional
 }
 
 fn not_kept(name: &str, written: &str, read: Option<Var>) -> UefiBootError {

@@ -3,11 +3,12 @@
 use lifeboat_model::Bank;
 use serde::Serialize;
 
-use super::boot::{UKI_PATH, UefiBoot, UefiBootError};
+use super::boot::{UKI_PATH, UefiBoot, UefiBootError, boots_the_same, is_text_of};
 use super::option::{LoadOption, boot_entry_name, decode_numbers};
 use super::vars::{BOOT_CURRENT, BOOT_NEXT, VarStore};
 use crate::finding::Finding;
 use crate::ops::{BootControl, BootControlError, BootStatus};
+use crate::record::BankRecord;
 
 /// One place of the boot order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -124,7 +125,9 @@ impl<V: VarStore> UefiBoot<V> {
     ) {
         for bank in Bank::BOTH {
             let wanted = self.wanted(bank);
-            let exact = entries.iter().find(|(_, option)| *option == wanted);
+            let exact = entries
+                .iter()
+                .find(|(_, option)| is_text_of(bank, &option.description) && boots_the_same(option, &wanted));
             let (code, text) = match exact {
                 Some((number, _)) if order.iter().any(|place| place.number == *number) => continue,
                 Some((number, _)) => {
@@ -178,6 +181,10 @@ impl<V: VarStore> BootControl for UefiBoot<V> {
     fn commit(&mut self, bank: Bank) -> Result<(), BootControlError> {
         let committed = self.ensure_entries().and_then(|_| UefiBoot::commit(self, bank));
         committed.map_err(|error| failed("writing BootOrder", error))
+    }
+
+    fn describe(&mut self, record: &BankRecord) -> Result<(), BootControlError> {
+        UefiBoot::describe(self, record).map_err(|error| failed("naming the boot entries", error))
     }
 }
 

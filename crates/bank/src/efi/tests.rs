@@ -139,6 +139,35 @@ fn cut_at_any_write_the_same_bank_is_first_and_the_next_call_completes_the_work(
 }
 
 #[test]
+fn the_menu_tells_what_a_bank_holds_and_an_entry_stays_ours_whatever_it_tells() {
+    let mut boot = host(used_machine());
+    boot.ensure_entries().unwrap();
+    boot.commit(Bank::A).unwrap();
+    let mut record = crate::record::BankRecord::empty();
+    let release = lifeboat_model::ReleaseRef {
+        name: "line".to_owned(),
+        version: lifeboat_model::ReleaseVersion("2.0".to_owned()),
+        serial: 2,
+        digest: lifeboat_model::Sha256Hex([1; 32]),
+    };
+    record.bank_mut(Bank::A).release = Some(release);
+    record.bank_mut(Bank::A).state = lifeboat_model::BankState::Good;
+    boot.describe(&record).unwrap();
+    let texts = |boot: &UefiBoot<MemVars>| -> Vec<String> {
+        boot.status().unwrap().order.iter().filter_map(|place| place.description.clone()).collect()
+    };
+    assert_eq!(texts(&boot), ["Lifeboat bank A (2.0, good)", "Lifeboat bank B (empty)", "PXE", "PXE"]);
+    assert_eq!(boot.status().unwrap().findings, []);
+    let writes = boot.vars.writes();
+    boot.describe(&record).unwrap();
+    assert_eq!(boot.ensure_entries().unwrap().changes, Vec::<String>::new());
+    assert_eq!(boot.vars.writes(), writes, "what is right is not written again");
+    boot.set_next(Bank::B).unwrap();
+    boot.commit(Bank::B).unwrap();
+    assert_eq!(order(&boot.vars), [2, 1, 7, 0]);
+}
+
+#[test]
 fn oddities_are_findings() {
     let mut vars = MemVars::new();
     vars.set("Boot0020", &EFI_GLOBAL, &Var::boot(foreign().encode())).unwrap();

@@ -70,6 +70,12 @@ pub enum InstallError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Refused: the hash tree cannot be that of the root image.
+    #[error("the hash tree of the root image is not where it should be: {reason}")]
+    BadVerity {
+        /// What is wrong.
+        reason: String,
+    },
     /// Refused: the disk has something installed already.
     #[error("bank {bank} is {state}, so this disk is not new; install into its alternate bank instead")]
     NotNew {

@@ -5,7 +5,9 @@
 //! other bank as it was and this one invalid; nothing is called upgraded that was not read back from the disk.
 //! Does not: decide when to boot it, check signatures, or know where the image comes from.
 
+mod copy;
 mod error;
+mod image;
 mod prepare;
 mod request;
 mod run;
@@ -13,7 +15,9 @@ mod stream;
 mod verify;
 mod write;
 
+pub(crate) use copy::{CopySource, copy_bank};
 pub use error::InstallError;
+pub use image::{INDEX_PATH, read_root_index};
 pub use request::{Image, InstallRequest, Installed, Step, kernel_line};
-pub use run::{bootstrap, install};
-pub use verify::{BankCheck, verify_bank};
+pub use run::{bootstrap, bootstrap_from, install, install_from};
+pub use verify::{BankCheck, check_boot, verify_bank};

@@ -2,7 +2,9 @@
 
 use lifeboat_model::{Bank, BankState, Sha256Hex};
 
+use super::copy::CopySource;
 use super::error::InstallError;
+use super::image::INDEX_PATH;
 use super::request::{Image, InstallRequest, kernel_line};
 use crate::fat::{FatFile, FatImage};
 use crate::layout::{BankVolumes, Layout};
@@ -23,6 +25,10 @@ pub(super) struct Prepared {
     pub(super) kernel_line: String,
     uki: Vec<u8>,
     manifest: Vec<u8>,
+    /// Chunk index of the root image, if there is one and the boot volume has room for it.
+    index: Option<Vec<u8>>,
+    /// What the record says of the bank while it is written.
+    during: &'static str,
 }
 
 /// Refuses what the record forbids.
@@ -61,21 +67,61 @@ impl Prepared {
     ) -> Result<Self, InstallError> {
         let volumes = *layout.volumes(bank);
         check_words(image)?;
-        let (root_len, capacity) = (image.root_len, volumes.root_capacity());
-        if root_len > capacity {
-            return Err(InstallError::TooLarge { what: "root image", bank, bytes: root_len, capacity });
-        }
+        check_verity(image)?;
         let updated = record.next_updated().ok_or(InstallError::CounterSpent)?;
-        let kernel_line = kernel_line(bank, volumes.root.guid, &image.release, image.cmdline_extra);
+        check_size(bank, &volumes, image.root_len)?;
+        let kernel_line =
+            kernel_line(bank, volumes.root.guid, &image.release, image.verity.as_ref(), image.cmdline_extra);
         let uki = build_uki(image.stub, &kernel_line, image.osrel, image.kernel, image.initrd)
             .map_err(|source| InstallError::Uki { source })?;
+        let content = CopySource {
+            root_offset: 0,
+            root: (image.root_sha256, image.root_len),
+            verity: image.verity,
+            release: image.release.clone(),
+            uki,
+            kernel_line,
+        };
+        let mut prepared = Self::assemble(volumes, bank, content, record, updated, end)?;
+        if end == BankState::Good {
+            prepared.floor = prepared.floor.max(image.release.serial);
+        }
+        Ok(prepared)
+    }
+
+    /// Checks and builds a copy of the other bank; it has `note` at the end, since no boot has proved it.
+    pub(super) fn copy_of(
+        layout: &Layout,
+        bank: Bank,
+        source: &CopySource,
+        record: BankRecord,
+        note: &str,
+    ) -> Result<Self, InstallError> {
+        let volumes = *layout.volumes(bank);
+        let updated = record.next_updated().ok_or(InstallError::CounterSpent)?;
+        check_size(bank, &volumes, source.root.1)?;
+        let mut prepared =
+            Self::assemble(volumes, bank, source.clone(), record, updated, BankState::Upgraded)?;
+        prepared.entry.note = Some(note.to_owned());
+        prepared.during = "a rebuild began and did not end; rebuild it again";
+        Ok(prepared)
+    }
+
+    fn assemble(
+        volumes: BankVolumes,
+        bank: Bank,
+        content: CopySource,
+        record: BankRecord,
+        updated: u32,
+        end: BankState,
+    ) -> Result<Self, InstallError> {
+        let CopySource { root_offset: _, root, verity, release, uki, kernel_line } = content;
         let boot = (Sha256Hex::of(&uki), uki.len() as u64);
-        let root = (image.root_sha256, root_len);
-        let manifest = BankManifest::new(bank, image.release.clone(), updated, boot, root);
+        let manifest = BankManifest::new(bank, release.clone(), updated, boot, root, verity);
         let manifest = encode_manifest(&manifest).map_err(|source| InstallError::Manifest { source })?;
         let entry = BankEntry {
             state: end,
-            release: Some(image.release.clone()),
+            release: Some(release),
             updated,
             boot_sha256: Some(boot.0),
             boot_len: boot.1,
@@ -83,12 +129,28 @@ impl Prepared {
             root_len: root.1,
             note: None,
         };
-        let floor =
-            if end == BankState::Good { record.floor.max(image.release.serial) } else { record.floor };
-        let prepared = Self { bank, volumes, record, entry, floor, kernel_line, uki, manifest };
+        let floor = record.floor;
+        let during = "an install began and did not end; install again";
+        let prepared =
+            Self { bank, volumes, record, entry, floor, kernel_line, uki, manifest, index: None, during };
         prepared.check_record()?;
         prepared.fat()?;
         Ok(prepared)
+    }
+
+    /// Keeps the chunk index beside the kernel image. Without room for it the bank does without: the next install then
+    /// reads and cuts the whole image instead.
+    pub(super) fn keep_index(&mut self, index: Option<Vec<u8>>) {
+        self.index = index;
+        if self.fat().is_err() {
+            self.index = None;
+        }
+    }
+
+    /// Whether an install of the same release into this bank began before and did not end.
+    pub(super) fn resumes(&self) -> bool {
+        let before = self.record.bank(self.bank);
+        before.state == BankState::Invalid && before.release.is_some() && before.release == self.entry.release
     }
 
     /// Refuses a release whose record could not be written at the end, or could not when it fails.
@@ -112,10 +174,13 @@ impl Prepared {
             Bank::A => b"LIFEBOAT A ",
             Bank::B => b"LIFEBOAT B ",
         };
-        let files = [
+        let mut files = vec![
             FatFile { path: UKI_PATH, data: &self.uki },
             FatFile { path: MANIFEST_PATH, data: &self.manifest },
         ];
+        if let Some(index) = &self.index {
+            files.push(FatFile { path: INDEX_PATH, data: index });
+        }
         FatImage::new(self.volumes.boot.bytes(), serial, label, &files)
             .map_err(|source| InstallError::Fat { bank: self.bank, source })
     }
@@ -137,7 +202,7 @@ impl Prepared {
         *record.bank_mut(self.bank) = BankEntry {
             release: self.entry.release.clone(),
             updated,
-            note: Some("an install began and did not end; install again".to_owned()),
+            note: Some(self.during.to_owned()),
             ..BankEntry::without_content(BankState::Invalid)
         };
         record
@@ -150,6 +215,26 @@ impl Prepared {
         record.floor = self.floor;
         record
     }
+}
+
+fn check_size(bank: Bank, volumes: &BankVolumes, bytes: u64) -> Result<(), InstallError> {
+    let capacity = volumes.root_capacity();
+    if bytes > capacity {
+        return Err(InstallError::TooLarge { what: "root image", bank, bytes, capacity });
+    }
+    Ok(())
+}
+
+/// A hash tree must lie inside the root image whose digest vouches for it.
+fn check_verity(image: &Image<'_>) -> Result<(), InstallError> {
+    let Some(verity) = &image.verity else { return Ok(()) };
+    let bad = |reason: String| InstallError::BadVerity { reason };
+    verity.check().map_err(|error| bad(error.to_string()))?;
+    let end = verity.end().map_err(|error| bad(error.to_string()))?;
+    if end == image.root_len {
+        return Ok(());
+    }
+    Err(bad(format!("it ends at byte {end}, and the image at {}", image.root_len)))
 }
 
 /// The words of a release that go onto the kernel line: they must not forge a bank's identity, nor turn off the

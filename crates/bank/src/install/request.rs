@@ -6,6 +6,7 @@ use lifeboat_model::{Bank, ReleaseRef, Sha256Hex};
 
 use crate::guid::Guid;
 use crate::record::BankRecord;
+use crate::verity::Verity;
 
 /// The parts of a release as they go into a bank. The root image streams beside it.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Image<'a> {
     pub root_len: u64,
     /// Digest of the root image by the release's manifest.
     pub root_sha256: Sha256Hex,
+    /// Hash tree at the end of the root image, by the release's manifest: the bank then runs from dm-verity.
+    pub verity: Option<Verity>,
 }
 
 /// An install into the alternate bank.
@@ -106,11 +109,21 @@ pub struct Installed {
 
 /// The kernel line of a bank. Our own words come first: the first `lifeboat.bank=` counts.
 #[must_use]
-pub fn kernel_line(bank: Bank, root: Guid, release: &ReleaseRef, extra: &str) -> String {
+pub fn kernel_line(
+    bank: Bank,
+    root: Guid,
+    release: &ReleaseRef,
+    verity: Option<&Verity>,
+    extra: &str,
+) -> String {
     let ReleaseRef { version, digest, .. } = release;
     let mut line = format!(
         "lifeboat.bank={bank} root=PARTUUID={root} lifeboat.release={version} lifeboat.digest={digest} panic=5"
     );
+    if let Some(verity) = verity {
+        line.push_str(" lifeboat.verity=");
+        line.push_str(&verity.to_string());
+    }
     for word in extra.split_ascii_whitespace() {
         line.push(' ');
         line.push_str(word);

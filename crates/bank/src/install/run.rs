@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use lifeboat_model::image::ImageSource;
 use lifeboat_model::io::WriteAt;
 use lifeboat_model::{Bank, BankState};
 
@@ -12,6 +13,14 @@ use super::write::{Progress, Writer};
 use crate::disk::load_record;
 use crate::layout::Layout;
 use crate::record::{BankRecord, write_record};
+
+/// Where the root image comes from.
+enum Root<'a> {
+    /// From its beginning to its end.
+    Stream(&'a mut dyn Read),
+    /// In pieces.
+    Pieces(&'a mut dyn ImageSource),
+}
 
 /// Installs a release into the alternate bank. Needs memory for the unified kernel image and a few MiB.
 ///
@@ -24,10 +33,32 @@ pub fn install(
     root: &mut dyn Read,
     progress: Progress<'_>,
 ) -> Result<Installed, InstallError> {
+    install_root(disk, layout, request, Root::Stream(root), progress)
+}
+
+/// The same with a root image that comes in pieces. An install of the same release that did not end is continued: what
+/// lies in the bank already and is right is not written again; all of it is read back as ever.
+pub fn install_from(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    request: &InstallRequest<'_>,
+    root: &mut dyn ImageSource,
+    progress: Progress<'_>,
+) -> Result<Installed, InstallError> {
+    install_root(disk, layout, request, Root::Pieces(root), progress)
+}
+
+fn install_root(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    request: &InstallRequest<'_>,
+    root: Root<'_>,
+    progress: Progress<'_>,
+) -> Result<Installed, InstallError> {
     let record = load(disk, layout)?;
     check_request(&record, request)?;
     let prepared = Prepared::new(layout, request.target, &request.image, record, BankState::Upgraded)?;
-    run(disk, layout, &prepared, root, progress)
+    run(disk, layout, prepared, root, progress)
 }
 
 /// Installs a release into `bank` of a disk on which nothing is installed yet, and calls it good: the caller vouches
@@ -40,6 +71,29 @@ pub fn bootstrap(
     root: &mut dyn Read,
     progress: Progress<'_>,
 ) -> Result<Installed, InstallError> {
+    bootstrap_root(disk, layout, bank, image, Root::Stream(root), progress)
+}
+
+/// The same with a root image that comes in pieces.
+pub fn bootstrap_from(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    bank: Bank,
+    image: &Image<'_>,
+    root: &mut dyn ImageSource,
+    progress: Progress<'_>,
+) -> Result<Installed, InstallError> {
+    bootstrap_root(disk, layout, bank, image, Root::Pieces(root), progress)
+}
+
+fn bootstrap_root(
+    disk: &mut dyn WriteAt,
+    layout: &Layout,
+    bank: Bank,
+    image: &Image<'_>,
+    root: Root<'_>,
+    progress: Progress<'_>,
+) -> Result<Installed, InstallError> {
     let record = load(disk, layout)?;
     for there in Bank::BOTH {
         match record.bank(there).state {
@@ -50,7 +104,7 @@ pub fn bootstrap(
         }
     }
     let prepared = Prepared::new(layout, bank, image, record, BankState::Good)?;
-    run(disk, layout, &prepared, root, progress)
+    run(disk, layout, prepared, root, progress)
 }
 
 fn load(disk: &mut dyn WriteAt, layout: &Layout) -> Result<BankRecord, InstallError> {
@@ -64,10 +118,14 @@ fn load(disk: &mut dyn WriteAt, layout: &Layout) -> Result<BankRecord, InstallEr
 fn run(
     disk: &mut dyn WriteAt,
     layout: &Layout,
-    prepared: &Prepared,
-    root: &mut dyn Read,
+    mut prepared: Prepared,
+    mut root: Root<'_>,
     progress: Progress<'_>,
 ) -> Result<Installed, InstallError> {
+    if let Root::Pieces(source) = &root {
+        prepared.keep_index(source.index());
+    }
+    let prepared = prepared;
     let fat = prepared.fat()?;
     let save = |disk: &mut dyn WriteAt, record: &BankRecord, doing: &'static str| {
         write_record(disk, layout, record).map_err(|source| InstallError::Record { doing, source })
@@ -80,10 +138,17 @@ fn run(
     writer.progress(Step::Invalidate, 1, 1);
 
     let digest = prepared.entry_root();
-    writer.write_root(root, prepared.entry.root_len, digest)?;
+    let total = prepared.entry.root_len;
+    match &mut root {
+        Root::Stream(source) => writer.write_root(*source, total, digest)?,
+        Root::Pieces(source) => writer.write_image(*source, total, prepared.resumes())?,
+    }
     writer.write_boot(&fat)?;
     writer.flush()?;
-    writer.verify_root(prepared.entry.root_len, digest)?;
+    match &mut root {
+        Root::Stream(_) => writer.verify_root(total, digest)?,
+        Root::Pieces(source) => writer.compare_image(*source, total)?,
+    }
     writer.verify_boot(&fat)?;
     writer.seal(&fat, prepared.entry.boot_len)?;
     let written = writer.written();

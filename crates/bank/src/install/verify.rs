@@ -10,6 +10,11 @@ use crate::finding::Finding;
 use crate::layout::{BankVolumes, Layout};
 use crate::manifest::{BankManifest, MANIFEST_LIMIT, MANIFEST_PATH, UKI_PATH, parse_manifest};
 use crate::record::{BankEntry, BankRecord};
+use crate::uki::parse_uki;
+use crate::verity::{Damage, Verity, check_image};
+
+/// Largest kernel image that is taken into memory.
+const UKI_LIMIT: u64 = 1 << 30;
 
 /// What a bank really holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,8 +27,13 @@ pub struct BankCheck {
     pub boot_sha256: Option<Sha256Hex>,
     /// Digest of the root image as it lies on the disk.
     pub root_sha256: Option<Sha256Hex>,
+    /// The hash tree of the root image that the bank's manifest tells of, and that the kernel line hands to the kernel.
+    pub verity: Option<Verity>,
+    /// What does not fit that tree's root hash.
+    pub damage: Option<Damage>,
     /// What is wrong: `bank-without-content`, `bank-boot-unreadable`, `bank-manifest-bad`, `bank-manifest-differs`,
-    /// `bank-uki-differs`, `bank-root-unreadable`, `bank-root-differs`.
+    /// `bank-uki-differs`, `bank-root-unreadable`, `bank-root-differs`,
+    /// `bank-verity-differs` (with the damaged blocks), `bank-verity-line` (the kernel line names another tree).
     pub findings: Vec<Finding>,
 }
 
@@ -51,8 +61,15 @@ struct Wanted {
 pub fn verify_bank(disk: &dyn ReadAt, layout: &Layout, record: Option<&BankRecord>, bank: Bank) -> BankCheck {
     let volumes = layout.volumes(bank);
     let entry = record.map(|record| record.bank(bank));
-    let mut check =
-        BankCheck { bank, manifest: None, boot_sha256: None, root_sha256: None, findings: Vec::new() };
+    let mut check = BankCheck {
+        bank,
+        manifest: None,
+        boot_sha256: None,
+        root_sha256: None,
+        verity: None,
+        damage: None,
+        findings: Vec::new(),
+    };
     let boot = volumes.boot;
     let volume = match FatVolume::open(disk, boot.offset(), boot.bytes()) {
         Ok(volume) => Some(volume),
@@ -84,7 +101,93 @@ pub fn verify_bank(disk: &dyn ReadAt, layout: &Layout, record: Option<&BankRecor
         check_uki(disk, volume, wanted.boot, &mut check);
     }
     check_root(disk, volumes, wanted.root, &mut check);
+    check_verity(disk, volumes, volume.as_ref(), &mut check);
     check
+}
+
+/// Whether firmware can load a bank and gets what was installed: its boot volume, manifest and kernel image, not its
+/// root. Quick, for a boot that has to know why the other bank did not boot.
+pub fn check_boot(disk: &dyn ReadAt, layout: &Layout, record: &BankRecord, bank: Bank) -> Vec<Finding> {
+    let mut check = BankCheck {
+        bank,
+        manifest: None,
+        boot_sha256: None,
+        root_sha256: None,
+        verity: None,
+        damage: None,
+        findings: Vec::new(),
+    };
+    let (boot, entry) = (layout.volumes(bank).boot, record.bank(bank));
+    match FatVolume::open(disk, boot.offset(), boot.bytes()) {
+        Ok(volume) => {
+            read_manifest(&volume, Some(entry), &mut check);
+            if let Some(wanted) = wanted_by_record(entry) {
+                check_uki(disk, &volume, wanted.boot, &mut check);
+            }
+        }
+        Err(error) => check
+            .find("bank-boot-unreadable", format!("the boot volume of bank {bank} cannot be read: {error}")),
+    }
+    check.findings
+}
+
+/// The root image against its hash tree, from the root hash down: names the damaged blocks, and finds a tree that
+/// never fitted its image, which a digest over both cannot.
+fn check_verity(
+    disk: &dyn ReadAt,
+    volumes: &BankVolumes,
+    volume: Option<&FatVolume<'_>>,
+    check: &mut BankCheck,
+) {
+    let bank = check.bank;
+    let Some(manifest) = &check.manifest else { return };
+    let (tree, root_len) = (manifest.verity, manifest.root_len);
+    if let Some(volume) = volume {
+        let line = read_line(volume);
+        let said = line.as_deref().and_then(|line| word_of(line, "lifeboat.verity="));
+        if line.is_some() && said != tree.map(|tree| tree.to_string()).as_deref() {
+            let text = format!(
+                "the kernel line of bank {bank} and its manifest name different hash trees; install a release into it"
+            );
+            check.find("bank-verity-line", text);
+        }
+    }
+    let Some(tree) = tree else { return };
+    check.verity = Some(tree);
+    let fits =
+        tree.check().is_ok() && tree.end().is_ok_and(|end| end <= root_len.min(volumes.root_capacity()));
+    if !fits {
+        let text =
+            format!("the manifest of bank {bank} tells of a hash tree that lies outside its root image");
+        check.find("bank-verity-differs", text);
+        return;
+    }
+    match check_image(disk, volumes.root.offset(), &tree, &mut |_, _| {}) {
+        Ok(damage) => {
+            if !damage.is_none() {
+                let text = format!(
+                    "the root image of bank {bank} does not fit its hash tree: {}; the kernel refuses these blocks",
+                    damage.words()
+                );
+                check.find("bank-verity-differs", text);
+            }
+            check.damage = Some(damage);
+        }
+        Err(error) => {
+            let text = format!("the root image of bank {bank} cannot be checked by its hash tree: {error}");
+            check.find("bank-root-unreadable", text);
+        }
+    }
+}
+
+/// The kernel line in the bank's kernel image; none if the image cannot be read, which is found elsewhere.
+fn read_line(volume: &FatVolume<'_>) -> Option<String> {
+    let image = volume.read_file(UKI_PATH, UKI_LIMIT).ok()?;
+    parse_uki(&image).ok().map(|uki| uki.cmdline)
+}
+
+fn word_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split_ascii_whitespace().find_map(|word| word.strip_prefix(key))
 }
 
 fn wanted_by_record(entry: &BankEntry) -> Option<Wanted> {

@@ -15,7 +15,7 @@ use crate::manifest::UKI_PATH;
 /// Called with the step, the bytes done and the bytes in all.
 pub(super) type Progress<'a> = &'a mut dyn FnMut(Step, u64, u64);
 
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
 
 /// Writes one bank, and nothing else: every position comes from that bank's own volumes.
 pub(super) struct Writer<'a> {
@@ -38,6 +38,15 @@ impl<'a> Writer<'a> {
 
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    pub(super) fn bank(&self) -> Bank {
+        self.bank
+    }
+
+    /// First byte of the root volume on the disk.
+    pub(super) fn root_offset(&self) -> u64 {
+        self.volumes.root.offset()
     }
 
     pub(super) fn progress(&mut self, step: Step, done: u64, total: u64) {
@@ -81,6 +90,22 @@ impl<'a> Writer<'a> {
             Ok(_) => return Err(InstallError::SourceLength { wanted: total, got: total + 1 }),
             Err(source) => return Err(InstallError::Source { at: total, source }),
         }
+        if got == wanted { Ok(()) } else { Err(InstallError::SourceDigest { wanted, got }) }
+    }
+
+    /// Copies a root image from elsewhere on the disk, and refuses another digest than promised.
+    pub(super) fn copy_root(&mut self, from: u64, total: u64, wanted: Sha256Hex) -> Result<(), InstallError> {
+        let base = self.volumes.root.offset();
+        self.progress(Step::WriteRoot, 0, total);
+        let got = hashed(total, |at, piece| {
+            self.read(from + at, piece, "reading the root image of the other bank")?;
+            let len = piece.len();
+            piece.resize(len.next_multiple_of(SECTOR), 0);
+            self.write(base + at, piece, "writing the root image")?;
+            piece.truncate(len);
+            self.progress(Step::WriteRoot, at + len as u64, total);
+            Ok(())
+        })?;
         if got == wanted { Ok(()) } else { Err(InstallError::SourceDigest { wanted, got }) }
     }
 
@@ -180,12 +205,22 @@ impl<'a> Writer<'a> {
         Err(InstallError::ReadBack { what, bank: self.bank, place })
     }
 
-    fn write(&mut self, offset: u64, bytes: &[u8], doing: &'static str) -> Result<(), InstallError> {
+    pub(super) fn write(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        doing: &'static str,
+    ) -> Result<(), InstallError> {
         self.written += bytes.len() as u64;
         self.disk.write_at(offset, bytes).map_err(self.io(doing, offset))
     }
 
-    fn read(&self, offset: u64, bytes: &mut [u8], doing: &'static str) -> Result<(), InstallError> {
+    pub(super) fn read(
+        &self,
+        offset: u64,
+        bytes: &mut [u8],
+        doing: &'static str,
+    ) -> Result<(), InstallError> {
         self.disk.read_at(offset, bytes).map_err(self.io(doing, offset))
     }
 

@@ -4,6 +4,7 @@ use lifeboat_model::Bank;
 use thiserror::Error;
 
 use crate::finding::Finding;
+use crate::record::BankRecord;
 
 /// The boot variables as the trial steps see them. Every call that changes something reads back what it wrote.
 pub trait BootControl {
@@ -31,6 +32,14 @@ pub trait BootControl {
     /// # Errors
     /// When the order could not be written, or does not read back.
     fn commit(&mut self, bank: Bank) -> Result<(), BootControlError>;
+
+    /// Has the firmware's menu tell what the banks hold. For people only: nothing is decided by it.
+    ///
+    /// # Errors
+    /// When a text could not be written. What boots is as it was.
+    fn describe(&mut self, _record: &BankRecord) -> Result<(), BootControlError> {
+        Ok(())
+    }
 }
 
 /// What the boot variables say.

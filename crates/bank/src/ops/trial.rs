@@ -138,7 +138,13 @@ pub fn activate(
         }
         return Err(error);
     }
+    told(&record, boot);
     Ok(record)
+}
+
+/// Has the firmware's menu tell the new states. A text that cannot be written is no reason to call anything off.
+fn told(record: &BankRecord, boot: &mut dyn BootControl) {
+    let _ = boot.describe(record);
 }
 
 fn set_next(bank: Bank, boot: &mut dyn BootControl) -> Result<(), OpsError> {
@@ -206,6 +212,7 @@ pub fn bless(
         save(disk, layout, &wanted)?;
         record = wanted;
     }
+    told(&record, boot);
     Ok(record)
 }
 
@@ -251,6 +258,7 @@ pub fn mark_failed(
         boot.commit(other).map_err(err("putting the good bank first in the boot order"))?;
     }
     boot.clear_next().map_err(err("deleting the one-shot boot"))?;
+    told(&record, boot);
     Ok(record)
 }
 

@@ -50,6 +50,31 @@ pub fn build_uki(
     Ok(image)
 }
 
+/// The same image with another kernel line, which must not be longer: for a copy of a bank, whose line differs in the
+/// names of bank and partition only. Nothing else is changed but PE's checksum.
+pub fn relabel_uki(image: &[u8], cmdline: &str) -> Result<Vec<u8>, UkiError> {
+    let headers = parse_headers(image)?;
+    let mut found = headers.sections.iter().filter(|section| section.name == ".cmdline");
+    let section = match (found.next(), found.next()) {
+        (Some(section), None) => section,
+        (None, _) => return Err(UkiError::MissingSection { name: ".cmdline" }),
+        (Some(_), Some(_)) => return Err(UkiError::DuplicateSection { name: ".cmdline" }),
+    };
+    let mut line = ended_text(".cmdline", cmdline)?;
+    let (room, at) = (section.content().len(), section.content().start);
+    if line.len() > room {
+        return Err(UkiError::NoRoom { name: ".cmdline", room, needs: line.len() });
+    }
+    line.resize(room, 0);
+    let mut relabelled = image.to_vec();
+    put(&mut relabelled, at, &line);
+    let field = headers.pe + OPTIONAL_HEADER + 64;
+    put(&mut relabelled, field, &[0; 4]);
+    let sum = checksum(&relabelled);
+    put(&mut relabelled, field, &sum.to_le_bytes());
+    Ok(relabelled)
+}
+
 fn whole_text<'a>(name: &'static str, text: &'a str) -> Result<&'a [u8], UkiError> {
     match text.bytes().position(|byte| byte == 0) {
         Some(at) => Err(UkiError::NulInText { name, at }),

@@ -14,7 +14,7 @@ mod stub;
 #[cfg(test)]
 mod tests;
 
-pub use build::build_uki;
+pub use build::{build_uki, relabel_uki};
 pub use parse::{Uki, parse_uki};
 pub use pe::UkiError;
 pub use stub::minimal_stub;

@@ -105,6 +105,16 @@ pub enum UkiError {
         /// Section headers to be added.
         needed: usize,
     },
+    /// A text is longer than the section that it shall replace.
+    #[error("the text for section {name} needs {needs} bytes, and the image has room for {room}")]
+    NoRoom {
+        /// Name of the section.
+        name: &'static str,
+        /// Bytes of the section.
+        room: usize,
+        /// Bytes of the text, its end included.
+        needs: usize,
+    },
     /// The image would pass 4 GiB, which PE cannot say.
     #[error("the image would be {bytes} bytes; a PE image ends at 4 GiB")]
     TooLarge {

@@ -87,8 +87,8 @@ fn absurd_lengths_in_the_header_are_refused_at_once() {
         let error = refusal(&bundle);
         assert!(matches!(error, BundleError::AbsurdLength { what, .. } if what == part), "{error}");
     }
-    let error = refusal(&set(8, &2_u32.to_le_bytes()));
-    assert!(matches!(error, BundleError::UnsupportedFormat { found: 2, known: 1 }), "{error}");
+    let error = refusal(&set(8, &3_u32.to_le_bytes()));
+    assert!(matches!(error, BundleError::UnsupportedFormat { found: 3, known: 2 }), "{error}");
     let error = refusal(&set(20, &[1]));
     assert!(matches!(error, BundleError::ReservedNotZero), "{error}");
     // Within the bound, but not there: no 16 MiB are set aside for it, and the end is named.
@@ -143,10 +143,12 @@ fn a_slot_that_is_named_twice_is_refused() {
 #[test]
 fn forms_of_the_future_are_named_and_not_called_damaged() {
     let future = |from: &str, to: &str| refusal(&forge(&manifest("").replace(from, to), 1, b""));
-    let error = future(r#""min_reader":1"#, r#""min_reader":2"#);
-    assert!(matches!(error, BundleError::Manifest(ManifestError::NewerReader { needed: 2 })), "{error}");
-    let error = future("lifeboat.release/1", "lifeboat.release/2");
+    let error = future(r#""min_reader":1"#, r#""min_reader":3"#);
+    assert!(matches!(error, BundleError::Manifest(ManifestError::NewerReader { needed: 3 })), "{error}");
+    let error = future("lifeboat.release/1", "lifeboat.release/3");
     assert!(matches!(error, BundleError::Manifest(ManifestError::Schema { .. })), "{error}");
+    let error = future("lifeboat.release/1", "lifeboat.release/2");
+    assert!(matches!(error, BundleError::FormsDisagree), "{error}");
     let error = future(r#""spec_version":1"#, r#""spec_version":2"#);
     assert!(matches!(error, BundleError::Manifest(ManifestError::SpecVersion { found: 2 })), "{error}");
 }
@@ -239,7 +241,7 @@ proptest! {
     #[test]
     fn any_content_survives(root in prop::collection::vec(any::<u8>(), 0..5000), kernel in prop::collection::vec(0_u8..3, 0..5000)) {
         let bundle = crate::forge::build(crate::forge::draft(), &[("root", &root), ("kernel", &kernel)], &[&crate::forge::key(1)]);
-        let slots = stream_all(bundle.as_slice(), &trust(&[1]), &Rules::at(NOW)).unwrap();
+        let slots = read_all(&bundle, &trust(&[1]), &Rules::at(NOW)).unwrap();
         prop_assert_eq!(slots, [("root".to_owned(), root), ("kernel".to_owned(), kernel)]);
     }
 }

@@ -7,7 +7,10 @@ use lifeboat_bundle::{
 };
 use lifeboat_model::Sha256Hex;
 
-use crate::forge::{NOW, OSREL, blocks_at, build, draft, key, noise, read_all, small, stream_all, trust};
+use crate::forge::{
+    NOW, OSREL, blocks_at, build, build_blocks, draft, key, noise, read_all, small, small_chunked,
+    stream_all, trust,
+};
 
 /// Gives one byte at a time: a pipe at its worst.
 struct Trickle<'b>(&'b [u8]);
@@ -28,6 +31,7 @@ fn slots_come_out_as_they_went_in_positioned_and_streamed() {
         ("osrel".to_owned(), OSREL.to_vec()),
         ("stub".to_owned(), Vec::new()),
     ];
+    assert_eq!(read_all(&small_chunked(), &store, &rules).unwrap(), expected);
     let bundle = small();
     assert_eq!(read_all(&bundle, &store, &rules).unwrap(), expected);
     assert_eq!(stream_all(bundle.as_slice(), &store, &rules).unwrap(), expected);
@@ -40,7 +44,14 @@ fn slots_of_many_blocks_are_read_in_any_order_and_by_small_reads() {
     root[1 << 20..][..1000].copy_from_slice(&noise(1000));
     root.extend_from_slice(&noise((1 << 20) + 17));
     let initrd = noise(1 << 20);
-    let bundle = build(draft(), &[("initrd", &initrd), ("root", &root)], &[&key(1)]);
+    let chunked = build(draft(), &[("initrd", &initrd), ("root", &root)], &[&key(1)]);
+    let verified = open(&chunked, &trust(&[1]), &Rules::at(NOW)).unwrap();
+    for (name, content) in [("root", &root), ("initrd", &initrd)] {
+        let got = by_small_reads(&mut verified.slot(name).unwrap());
+        assert!(got == *content, "slot {name}");
+    }
+
+    let bundle = build_blocks(&[("initrd", &initrd), ("root", &root)], &[1]);
     let verified = open(&bundle, &trust(&[1]), &Rules::at(NOW)).unwrap();
 
     let blocks = &verified.manifest().slot("root").unwrap().blocks;
@@ -72,7 +83,7 @@ fn by_small_reads(reader: &mut impl Read) -> Vec<u8> {
 
 #[test]
 fn the_identity_is_the_digest_of_the_manifest_bytes() {
-    let bundle = small();
+    let bundle = small_chunked();
     let verified = open(&bundle, &trust(&[1]), &Rules::at(NOW)).unwrap();
     let manifest_len = u32::from_le_bytes(bundle[12..16].try_into().unwrap()) as usize;
     assert_eq!(verified.release().digest, Sha256Hex::of(&bundle[64..64 + manifest_len]));
@@ -82,18 +93,30 @@ fn the_identity_is_the_digest_of_the_manifest_bytes() {
 
 #[test]
 fn the_same_input_gives_the_same_bundle() {
-    assert_eq!(small(), small());
+    assert_eq!(small_chunked(), small_chunked());
+    let root = noise(5 << 20);
+    let build = || build(draft(), &[("root", &root), ("initrd", &root[..1 << 20])], &[&key(1)]);
+    assert_eq!(build(), build(), "two threads compress, and their order must not show");
 }
 
 #[test]
 fn progress_counts_every_decoded_byte() {
     let root = vec![9; (2 << 20) + 5];
-    let bundle = build(draft(), &[("kernel", b"k"), ("root", &root)], &[&key(1)]);
+    let bundle = build_blocks(&[("kernel", b"k"), ("root", &root)], &[1]);
     let verified = open(&bundle, &trust(&[1]), &Rules::at(NOW)).unwrap();
     let mut seen = Vec::new();
     verify_all(&verified, |Progress { slot, done, total }| seen.push((slot.to_owned(), done, total)))
         .unwrap();
     let total = root.len() as u64 + 1;
+    let chunked = build(draft(), &[("kernel", b"k"), ("root", &root)], &[&key(1)]);
+    let chunked = open(&chunked, &trust(&[1]), &Rules::at(NOW)).unwrap();
+    let mut last = 0;
+    verify_all(&chunked, |Progress { done, total: all, .. }| {
+        assert!(done >= last && done <= all && all == total);
+        last = done;
+    })
+    .unwrap();
+    assert_eq!(last, total);
     let root = "root".to_owned();
     let expected = [
         ("kernel".to_owned(), 1, total),
@@ -135,8 +158,9 @@ fn a_release_describes_itself_and_says_what_its_signatures_are_worth() {
     let info = inspect(bundle.as_slice(), Some(&trust(&[2]))).unwrap();
     let states: Vec<_> = info.signatures.iter().map(|s| (s.state, s.comment.as_deref())).collect();
     assert_eq!(states, [(SignatureState::UnknownKey, None), (SignatureState::Good, Some("test key 2"))]);
-    assert_eq!((info.totals.len, info.totals.blocks), (5000, 1));
-    assert_eq!(info.totals.stored_len, (bundle.len() - blocks_at(&bundle)) as u64);
+    assert_eq!((info.format, info.totals.len, info.totals.blocks), (2, 5000, 1));
+    // A head and one entry of the index.
+    assert_eq!(info.totals.stored_len + 128, (bundle.len() - blocks_at(&bundle)) as u64);
     let json = serde_json::to_value(&info).unwrap();
     assert_eq!(json["schema"], "lifeboat.release-info/1");
     assert_eq!(json["signatures"][1]["state"], "good");

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use lifeboat_model::Bank;
 
+use super::bank_esx::{
+    CheckBankArgs, CleanArgs, ExportArgs, ImportArgs, PracticeArgs, RebuildArgs, SetNextArgs, UndoArgs,
+};
 use crate::size::parse_size;
 
 /// Verbs of banks.
@@ -37,6 +40,61 @@ Examples:
   lifeboat bank activate host1.img --bank B --vars host1.vars.fd
 If the bank does not come up, the boot after that is the old bank again.")]
     Activate(ActivateArgs),
+    /// Look for damage, foreign files and what would stop the next upgrade; nothing is written
+    #[command(after_help = "\
+Examples:
+  lifeboat bank check /dev/sdb                     both banks, every module unpacked
+  lifeboat bank check stick.img --quick            file system and boot.cfg only
+  lifeboat bank check stick.img --space 350M -o json
+Ends with 3 if something would stop an upgrade or a boot.")]
+    Check(CheckBankArgs),
+    /// Remove files that do not belong into a bank; a copy of each is kept
+    #[command(after_help = "\
+Examples:
+  lifeboat bank clean /dev/sdb --dry-run
+  lifeboat bank clean stick.img --bank B
+What belongs into a bank is what its own boot.cfg names, and a few fixed names. Taken back by: bank undo")]
+    Clean(CleanArgs),
+    /// Make a damaged bank anew from the other one
+    #[command(after_help = "\
+Examples:
+  lifeboat bank rebuild /dev/sdb B --from A
+  lifeboat bank rebuild stick.img B --from A --fall-back
+The bank that is copied is verified first and never written. An ESXi bank is marked invalid (bootstate=3) until the
+next update fills it, or becomes the fall-back with --fall-back. Taken back by: bank undo")]
+    Rebuild(RebuildArgs),
+    /// Choose the bank that VMware's loader boots next
+    #[command(after_help = "\
+Examples:
+  lifeboat bank set-next stick.img A
+For banks of our own hosts: bank activate")]
+    SetNext(SetNextArgs),
+    /// Copy a bank's saved state (state.tgz) to a file
+    #[command(after_help = "\
+Examples:
+  lifeboat bank export /dev/sdb A state-esx07.tgz
+  lifeboat bank export stick.img A --list")]
+    Export(ExportArgs),
+    /// Put a saved state (state.tgz) into a bank
+    #[command(after_help = "\
+Examples:
+  lifeboat bank import /dev/sdb B state-esx07.tgz
+The file is looked through first: it must be whole, and no name in it may lead out of the host's root.")]
+    Import(ImportArgs),
+    /// Take back a change: every sector as it was before
+    #[command(after_help = "\
+Examples:
+  lifeboat bank undo --list
+  lifeboat bank undo /dev/sdb                      the last change of this disk
+  lifeboat bank undo stick.img 2026-11-21T02-10-05Z-rebuild.lfundo")]
+    Undo(UndoArgs),
+    /// Make an image of an ESXi boot stick to practise on, with a kind of damage
+    #[command(after_help = "\
+Examples:
+  lifeboat bank practice stick.img --damage ghost
+  lifeboat bank practice --list
+The modules are made up: the image shows how banks break and are mended, it boots nothing.")]
+    Practice(PracticeArgs),
 }
 
 /// The disk, and where its machine keeps its firmware variables.
@@ -92,6 +150,12 @@ pub(crate) struct InstallArgs {
     /// The bank that is in use [default: what the running kernel, the boot variables or the bank record say]
     #[arg(long, value_name = "A|B")]
     pub(crate) active: Option<Bank>,
+    /// A bundle that lies here and has much in common with the release; may be repeated. The active bank is always used
+    #[arg(long, value_name = "BUNDLE")]
+    pub(crate) seed: Vec<PathBuf>,
+    /// Take nothing from the active bank or another bundle
+    #[arg(long, conflicts_with = "seed")]
+    pub(crate) no_seed: bool,
     /// Try a release again that failed on this host before
     #[arg(long)]
     pub(crate) retry: bool,

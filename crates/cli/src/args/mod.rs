@@ -4,12 +4,16 @@
 //! commands stands anywhere on the line. Does not: check anything that needs a file.
 
 mod bank;
+mod bank_esx;
 mod check;
+mod depot;
+mod host;
 mod lab;
 mod plan;
 mod policy;
 mod pool;
 mod release;
+mod release_repo;
 mod roll;
 
 use std::path::PathBuf;
@@ -18,12 +22,21 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bank::{ActivateArgs, BankCmd, InitArgs, InstallArgs, ShowBankArgs};
+pub(crate) use bank_esx::{
+    ChangeArgs, CheckBankArgs, CleanArgs, ExportArgs, ImportArgs, PracticeArgs, RebuildArgs, SetNextArgs,
+    UndoArgs,
+};
 pub(crate) use check::{CheckCmd, RunCheckArgs};
+pub(crate) use depot::{CheckDepotArgs, DepotCmd, ModeWord, ResolveArgs, TrustArgs};
+pub(crate) use host::{HostCmd, HostInstallArgs};
 pub(crate) use lab::{LabCmd, LabUpArgs};
 pub(crate) use plan::{CreatePlanArgs, PlanCmd};
 pub(crate) use policy::{PolicyCmd, ShowPolicyArgs};
 pub(crate) use pool::{CreateSimArgs, PoolCmd, SimWord};
-pub(crate) use release::{BuildArgs, ReleaseCmd, VerifyArgs};
+pub(crate) use release::{BuildArgs, DeltaArgs, DiffArgs, ReleaseCmd, VerifyArgs};
+pub(crate) use release_repo::{
+    InitRepoArgs, OwnerArgs, PlaceArgs, PruneArgs, PullArgs, PushArgs, RepoArgs, RepoCmd, RotateArgs, SignArgs,
+};
 pub(crate) use roll::{DemoArgs, HostsArgs, LogArgs, RecoverArgs, ReportArgs, RollCmd, RollRef, StartArgs};
 
 use crate::output::{ColourChoice, Format};
@@ -91,9 +104,15 @@ pub(crate) enum Noun {
     /// Boot banks on a disk or an image file
     #[command(subcommand)]
     Bank(BankCmd),
+    /// Hosts: from a bare disk to one that boots
+    #[command(subcommand)]
+    Host(HostCmd),
     /// Releases: what hosts shall run
     #[command(subcommand)]
     Release(ReleaseCmd),
+    /// Depots: offline bundles and VIBs of ESXi, and what they would do to a host
+    #[command(subcommand)]
+    Depot(DepotCmd),
     /// Pools that this installation knows
     #[command(subcommand)]
     Pool(PoolCmd),

@@ -4,7 +4,9 @@ mod ask;
 mod bank;
 mod check;
 mod demo;
+mod depot;
 mod env;
+mod host;
 mod lab;
 mod plan;
 mod policy;
@@ -12,7 +14,6 @@ mod pool;
 mod pool_order;
 mod pool_sim;
 mod release;
-mod release_build;
 mod roll;
 mod status;
 
@@ -30,7 +31,9 @@ use crate::run::Ctx;
 pub(crate) fn run(ctx: &Ctx, cli: &Cli) -> Result<(), CliError> {
     match &cli.noun {
         Noun::Bank(cmd) => bank::run(ctx, cmd),
+        Noun::Host(cmd) => host::run(ctx, cmd),
         Noun::Release(cmd) => release::run(ctx, cmd),
+        Noun::Depot(cmd) => depot::run(ctx, cmd),
         Noun::Pool(cmd) => pool::run(ctx, cmd),
         Noun::Check(cmd) => check::run(ctx, cmd),
         Noun::Plan(cmd) => plan::run(ctx, cmd),

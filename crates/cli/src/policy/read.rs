@@ -98,7 +98,7 @@ impl<'t> Reading<'t> {
         let mut values = Map::new();
         for (name, value) in table {
             let full = join(path, name.get_ref());
-            let Some(key) = keys.iter().find(|key| key.name == name.get_ref().as_ref()) else {
+            let Some(key) = keys.iter().find(|key| key.name == &**name.get_ref()) else {
                 self.unknown(&full, name, value, keys);
                 continue;
             };
@@ -132,7 +132,7 @@ impl<'t> Reading<'t> {
         let (line, column) = self.places.place(name.span().start);
         let elsewhere = || {
             let inner = KEYS.iter().find_map(|key| match key.shape {
-                Shape::Table(inner) if inner.iter().any(|inner| inner.name == name.get_ref().as_ref()) => {
+                Shape::Table(inner) if inner.iter().any(|inner| inner.name == &**name.get_ref()) => {
                     Some(format!("it stands in [{}]", key.name))
                 }
                 _ => None,
@@ -249,7 +249,7 @@ impl<'t> Reading<'t> {
             self.tell(path, span.clone(), "it needs exactly one entry", &shape);
             return None;
         };
-        let Some(known) = names.iter().find(|known| **known == name.get_ref().as_ref()) else {
+        let Some(known) = names.iter().find(|known| **known == &**name.get_ref()) else {
             self.tell(path, span.clone(), &format!("{} has no meaning here", name.get_ref()), &shape);
             return None;
         };

@@ -13,6 +13,7 @@ pub(crate) struct Scratch {
 
 /// What a run answered.
 #[derive(Debug)]
+#[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) code: i32,
     pub(crate) out: String,

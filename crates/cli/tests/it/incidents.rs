@@ -10,6 +10,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// Whether these programs are here; if not, says so, or fails where none may be missing.
+fn has(programs: &[&str]) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let there = |name: &str| path.split(':').any(|folder| Path::new(folder).join(name).exists());
+    let Some(missing) = programs.iter().find(|name| !there(name)) else { return true };
+    assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "{missing} is missing");
+    println!("skipped: {missing} is missing; ./test installs it");
+    false
+}
+
 /// Runs one file; says what differs.
 fn play(incident: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/incidents/{incident}.txt"));
@@ -92,6 +102,7 @@ fn shell(dir: &Path, command: &str) -> String {
         .env("PATH", path)
         .env("NO_COLOR", "1")
         .env("USER", "admin")
+        .env("AGENT", crate::lab::AGENT)
         .env_remove("SUDO_USER")
         .env("LIFEBOAT_STATE_DIR", dir.join("state"))
         .current_dir(dir)
@@ -128,7 +139,13 @@ fn word(word: &str) -> String {
         "[ROLL]"
     } else if core.starts_with("lifeboat@") {
         "[CONTROLLER]"
-    } else if (core.len() == 12 || core.len() == 64) && hex(core) && !core.bytes().all(|b| b.is_ascii_digit())
+    } else if core.ends_with(".lfundo") {
+        "[UNDO]"
+    } else if core.contains("/undo/2") {
+        "[KEPT]"
+    } else if (core.len() == 12 || core.len() == 32 || core.len() == 64)
+        && hex(core)
+        && !core.bytes().all(|b| b.is_ascii_digit())
     {
         "[HASH]"
     } else {
@@ -175,6 +192,36 @@ fn i_03_a_host_that_waits_for_a_reboot_refuses_the_release() {
 #[test]
 fn i_04_the_files_of_a_release_do_not_fit() {
     play("I-04");
+}
+
+#[test]
+fn i_05_foreign_files_in_both_banks_block_every_upgrade() {
+    if has(&["mdir", "mdeltree"]) {
+        play("I-05");
+    }
+}
+
+#[test]
+fn i_06_a_new_image_does_not_boot() {
+    match crate::lab::missing() {
+        None => play("I-06"),
+        Some(reason) => {
+            assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "{reason}");
+            println!("skipped: {reason}");
+        }
+    }
+}
+
+#[test]
+fn i_09_an_entry_that_nothing_can_delete_makes_a_bank_unwritable() {
+    if has(&["mdel", "fsck.fat"]) {
+        play("I-09");
+    }
+}
+
+#[test]
+fn i_10_the_power_fails_in_the_middle_of_the_repair() {
+    play("I-10");
 }
 
 #[test]

@@ -6,15 +6,19 @@ use std::process::{Command, Stdio};
 
 use crate::common::Scratch;
 
+/// The agent that travels into the machines.
+pub(crate) const AGENT: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/x86_64-unknown-linux-gnu/agent/lifeboat-agent");
+
 /// Why there can be no machines here; `None` if there can.
-fn missing() -> Option<String> {
+pub(crate) fn missing() -> Option<String> {
     let needed = [
         "/usr/bin/qemu-system-x86_64",
         "/usr/share/OVMF/OVMF_CODE_4M.fd",
         "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
         "/usr/bin/mkfs.erofs",
         "/usr/bin/busybox",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/x86_64-unknown-linux-gnu/agent/lifeboat-agent"),
+        AGENT,
     ];
     let absent = needed.into_iter().find(|path| !Path::new(path).exists())?;
     Some(format!("{absent} is missing; ./test installs and builds what the machines need"))
@@ -79,9 +83,7 @@ fn three_machines_are_upgraded_through_a_crash_and_a_sick_release_falls_back() {
     }
     let scratch = Scratch::new();
     let down = Down(&scratch);
-    let agent =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/x86_64-unknown-linux-gnu/agent/lifeboat-agent");
-    scratch.run(&["lab", "up", "--hosts", "3", "--agent", agent]).done();
+    scratch.run(&["lab", "up", "--hosts", "3", "--agent", AGENT]).done();
     assert_eq!(processes_of(&scratch.path("state")).len(), 3);
 
     // The controller dies while the first host reboots; the host goes on, and the next controller goes on with it.

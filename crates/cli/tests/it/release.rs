@@ -119,3 +119,107 @@ fn a_bundle_is_not_written_over_a_part_of_its_release() {
     refused.refused(2, &["root.img", "root"]);
     assert_eq!(scratch.read("r1/root.img"), before);
 }
+
+/// The root of a release, long enough for many chunks.
+fn long_root(scratch: &Scratch, serial: u8) {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut root: Vec<u8> = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    })
+    .take(500_000)
+    .flatten()
+    .collect();
+    // What the update changed, in the middle.
+    root[2_000_000..2_000_004].copy_from_slice(&u32::from(serial).to_le_bytes());
+    scratch.write(&format!("r{serial}/root.img"), &root);
+}
+
+fn build(scratch: &Scratch, serial: u8, out: &str, extra: &[&str]) -> super::common::Answer {
+    let (dir, number) = (format!("r{serial}"), serial.to_string());
+    let words = ["release", "build", &dir, "--out", out, "--name", "box", "--version", "1.0", "--key", "k"];
+    scratch.run(&[words.as_slice(), &["--serial", &number, "--no-verity"], extra].concat())
+}
+
+#[test]
+fn an_update_is_told_in_bytes_and_carried_as_a_difference_that_only_its_base_can_use() {
+    let scratch = Scratch::new();
+    scratch.key("k");
+    for serial in [1, 2] {
+        scratch.release(serial);
+        long_root(&scratch, serial);
+        build(&scratch, serial, &format!("r{serial}.lfb"), &[]).done();
+    }
+    let made = build(&scratch, 2, "built.lfb", &["--base", "r1.lfb", "-o", "json"]).json();
+    assert_eq!(made["base"]["serial"], 1);
+    let delta = [
+        "release", "delta", "r2.lfb", "--base", "r1.lfb", "--out", "d.lfb", "--trust", "k.pub", "-o", "json",
+    ];
+    let made = scratch.run(&delta).json();
+    assert_eq!(made["base"]["serial"], 1);
+    assert_eq!(scratch.read("d.lfb").len(), scratch.read("built.lfb").len());
+    let whole = scratch.run(&["release", "show", "r2.lfb", "-o", "json"]).json();
+    assert_eq!(made["release"]["digest"], whole["release"]["digest"], "it is the same release");
+    assert!(scratch.read("d.lfb").len() * 4 < scratch.read("r2.lfb").len());
+    scratch.run(&["release", "verify", "d.lfb", "--trust", "k.pub"]).done();
+    let shown = scratch.run(&["release", "show", "d.lfb"]);
+    assert!(shown.done().out.contains("box 1.0"), "{shown:#?}");
+
+    let diff = ["release", "diff", "r1.lfb", "r2.lfb", "--trust", "k.pub"];
+    let told = scratch.run(&[diff.as_slice(), &["-o", "json"]].concat()).json();
+    let number = |key: &str| told[key].as_u64().unwrap();
+    assert!(
+        number("from_bundle") <= number("from_bank") && number("from_bank") * 4 < number("whole"),
+        "{told}"
+    );
+    let root = told["slots"].as_array().unwrap().iter().find(|slot| slot["slot"] == "root").unwrap();
+    assert_eq!(root["change"], "changed");
+    assert_eq!(root["from_bank"]["fetched"]["chunks"], 1);
+    let people = scratch.run(&diff);
+    assert!(people.done().out.contains("a host that runs the first one fetches"), "{people:#?}");
+
+    // A host that runs the first release takes the difference; a new one does not.
+    let install = |disk: &str, bundle: &str, extra: &[&str]| {
+        let words = ["bank", "install", disk, bundle, "--trust", "k.pub"];
+        scratch.run(&[words.as_slice(), extra].concat())
+    };
+    for disk in ["d.img", "new.img"] {
+        scratch.run(&["bank", "init", disk, "--size", "48M"]).done();
+    }
+    install("d.img", "r1.lfb", &[]).done();
+    install("new.img", "d.lfb", &[]).refused(6, &["only the difference"]);
+    install("d.img", "d.lfb", &["--no-seed"]).refused(6, &["only the difference"]);
+    let done = install("d.img", "d.lfb", &["-o", "json"]).json();
+    assert_eq!(done["bank"], "B");
+    assert_eq!(done["root"]["plan"]["fetched"]["chunks"], 1);
+    let seed = done["root"]["plan"]["seeds"][0]["name"].as_str().unwrap();
+    assert!(seed.starts_with("bank A (box 1.0"), "{seed}");
+    install("new.img", "d.lfb", &["--seed", "r1.lfb"]).done();
+    let shown = scratch.run(&["bank", "show", "d.img", "-o", "json"]).json();
+    assert_eq!(shown["report"]["banks"][1]["state"], "upgraded");
+}
+
+#[test]
+fn a_seed_with_a_flipped_byte_is_reported_and_replaced_by_the_bundle() {
+    let scratch = Scratch::new();
+    scratch.key("k");
+    for serial in [1, 2] {
+        scratch.release(serial);
+        long_root(&scratch, serial);
+        build(&scratch, serial, &format!("r{serial}.lfb"), &[]).done();
+    }
+    scratch.run(&["bank", "init", "d.img", "--size", "48M"]).done();
+    scratch.run(&["bank", "install", "d.img", "r1.lfb", "--trust", "k.pub"]).done();
+    let mut disk = scratch.read("d.img");
+    let root = scratch.read("r1/root.img");
+    let at = disk.windows(64).position(|window| window == &root[..64]).unwrap();
+    disk[at + 3_000_000] ^= 1;
+    scratch.write("d.img", &disk);
+    let done = scratch.run(&["bank", "install", "d.img", "r2.lfb", "--trust", "k.pub", "--active", "A"]);
+    assert!(done.done().out.contains("1 chunks were damaged there"), "{done:#?}");
+    let disk = scratch.read("d.img");
+    let root = scratch.read("r2/root.img");
+    assert!(disk.windows(root.len()).step_by(4096).any(|window| window == root), "bank B is not whole");
+}

@@ -10,8 +10,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lifeboat_bundle::{BundleBuilder, DEFAULT_LEVEL, ReleaseDraft, SecretKey, TrustStore, inspect, slot};
-use lifeboat_model::ReleaseRef;
+use lifeboat_bundle::{
+    BundleBuilder, DEFAULT_LEVEL, ReleaseDraft, SecretKey, TrustStore, Verity, inspect, slot,
+};
+use lifeboat_device::ProtectedImage;
+use lifeboat_model::{ReleaseRef, Sha256Hex};
 
 use super::release::CMDLINE;
 use super::{LAB_LINE, LabError, LabParts, LabRelease, build_lab_release};
@@ -73,6 +76,25 @@ pub(crate) fn make_bundle(
         let path = from.join(name);
         let file = File::open(&path).map_err(LabError::file("open", &path))?;
         let len = file.metadata().map_err(LabError::file("look at", &path))?.len();
+        if name == slot::ROOT {
+            // The lab's builds are repeatable, so the salt comes from the release.
+            let salt = Sha256Hex::of(format!("{LAB_LINE} {} {}", release.version, release.serial).as_bytes());
+            let tree = releases.join(format!("{}.tree", release.version));
+            let image = ProtectedImage::make(&path, &tree, salt, &mut |_, _| ());
+            let image = image.map_err(|error| failed(chain(&error)))?;
+            let (verity, len) = (image.verity(), image.total());
+            builder.add_slot(name, image, len).map_err(|error| failed(chain(&error)))?;
+            builder
+                .with_verity(Verity {
+                    algorithm: "sha256".to_owned(),
+                    data_blocks: verity.data_blocks,
+                    hash_offset: verity.hash_offset,
+                    salt: verity.salt,
+                    root: verity.root,
+                })
+                .map_err(|error| failed(chain(&error)))?;
+            continue;
+        }
         builder.add_slot(name, file, len).map_err(|error| failed(chain(&error)))?;
     }
     let path = bundle_path(folder, &release.version);

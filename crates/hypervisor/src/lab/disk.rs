@@ -7,9 +7,10 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use lifeboat_bank::install::{Image, bootstrap};
+use lifeboat_bank::install::{Image, bootstrap, bootstrap_from};
 use lifeboat_bank::layout::{Geometry, Layout, LayoutGuids, create_layout};
-use lifeboat_bundle::{Rules, TrustStore, open, slot};
+use lifeboat_bank::verity::Verity;
+use lifeboat_bundle::{Assembly, Rules, TrustStore, open, slot};
 use lifeboat_device::{BlockFile, Force};
 use lifeboat_model::Bank;
 use lifeboat_model::io::WriteAt;
@@ -82,10 +83,24 @@ fn first_install(
         osrel: &osrel,
         root_len: described.len,
         root_sha256: described.sha256,
+        verity: described.verity.as_ref().map(|tree| Verity {
+            data_blocks: tree.data_blocks,
+            hash_offset: tree.hash_offset,
+            salt: tree.salt,
+            root: tree.root,
+        }),
     };
-    let mut root = bundle.slot(slot::ROOT).map_err(|error| chain(&error))?;
-    bootstrap(disk, layout, Bank::A, &image, &mut root, &mut |_, _, _| ()).map_err(|error| chain(&error))?;
-    Ok(())
+    let mut tell = |_, _, _| ();
+    let installed = if let Some(release) = bundle.chunked() {
+        // Keeps the index of the image beside it, so that the bank is a seed for the next release.
+        let mut root =
+            Assembly::new(release, slot::ROOT, &bundle, Vec::new()).map_err(|error| chain(&error))?;
+        bootstrap_from(disk, layout, Bank::A, &image, &mut root, &mut tell)
+    } else {
+        let mut root = bundle.slot(slot::ROOT).map_err(|error| chain(&error))?;
+        bootstrap(disk, layout, Bank::A, &image, &mut root, &mut tell)
+    };
+    installed.map(drop).map_err(|error| chain(&error))
 }
 
 /// Copies a file into the disk. Pieces of zeros are left out: the disk is new, and its holes read as zeros.

@@ -1,7 +1,7 @@
 //! The initial RAM file system of a lab host: load modules, find the root, hand over.
 //!
 //! Owns: the archive and its script. Promises: the root is found by the GUID on the kernel line and by nothing
-//! else; whatever fails here ends the first process, so that the kernel panics and the firmware takes the other
+//! else, and is mounted through its hash tree if the line has one; whatever fails here ends the first process, so that the kernel panics and the firmware takes the other
 //! bank. Does not: load the watchdog, since loading it without feeding it would stop the timer that the old bank
 //! armed.
 
@@ -23,11 +23,12 @@ while read -r module; do
 done < /modules/order
 @FAULT@
 tries=0
-until root=$(/bin/lifeboat-agent find-root); do
+until /bin/lifeboat-agent find-root > /dev/null; do
     tries=$((tries + 1))
     [ "$tries" -lt 20 ] || fail "no partition has the GUID of the kernel line"
     $b sleep 0.5
 done
+root=$(/bin/lifeboat-agent map-root) || fail "the root cannot be mapped"
 $b mount -t erofs -o ro "$root" /root || fail "cannot mount the root $root"
 for dir in proc sys dev; do $b mount -o move "/$dir" "/root/$dir" || fail "cannot move /$dir"; done
 say "root is $root"

@@ -11,6 +11,9 @@ use std::process::Command;
 use super::modules::{EARLY, WATCHDOG, load_order};
 use super::{LabError, tool};
 
+/// Folder of a filled cache. Another list of modules takes another name, so that an old cache is not taken for a new one.
+const READY: &str = "ready-2";
+
 /// A kernel that is ready to be put into releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabKernel {
@@ -27,9 +30,16 @@ pub struct LabKernel {
 impl LabKernel {
     /// The kernel in `cache`, fetched first if it is not there.
     pub fn ensure(cache: &Path) -> Result<Self, LabError> {
-        let ready = cache.join("ready");
+        let ready = cache.join(READY);
         if !ready.join("version").is_file() {
-            fill(cache, &ready)?;
+            // Whoever comes second waits for the first one, and finds its cache.
+            fs::create_dir_all(cache).map_err(LabError::file("create", cache))?;
+            let path = cache.join("lock");
+            let lock = fs::File::create(&path).map_err(LabError::file("create", &path))?;
+            lock.lock().map_err(LabError::file("lock", &path))?;
+            if !ready.join("version").is_file() {
+                fill(cache, &ready)?;
+            }
         }
         Self::load(&ready)
     }
@@ -60,7 +70,6 @@ impl LabKernel {
 
 /// Makes `ready` from a package in `cache`, or from one that apt-get brings.
 fn fill(cache: &Path, ready: &Path) -> Result<(), LabError> {
-    fs::create_dir_all(cache).map_err(LabError::file("create", cache))?;
     let work = cache.join("work");
     remove(&work)?;
     fs::create_dir_all(&work).map_err(LabError::file("create", &work))?;

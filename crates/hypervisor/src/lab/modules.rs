@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a lab host needs before its root is mounted: disk, root and state file systems, firmware variables, the
+/// What a lab host needs before its root is mounted: disk, root (checked by its
+/// hash tree) and state file systems, firmware variables, the
 /// management controller, network. `crc32c_generic` is asked for by name at run time, so no table lists it.
-pub(crate) const EARLY: [&str; 9] = [
+pub(crate) const EARLY: [&str; 10] = [
     "crc32c_generic",
     "virtio_pci",
     "virtio_blk",
     "erofs",
+    "dm_verity",
     "ext4",
     "ipmi_msghandler",
     "ipmi_si",

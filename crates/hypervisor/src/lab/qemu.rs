@@ -76,6 +76,25 @@ impl Machine {
 
     /// Starts it, unless it runs.
     pub fn start(&self) -> Result<(), LabError> {
+        self.start_with(&[])
+    }
+
+    /// As [`Machine::start`], but the firmware waits ten seconds for a key that opens its menu.
+    pub fn start_with_menu(&self) -> Result<(), LabError> {
+        self.start_with(&["-boot", "menu=on,splash-time=10000"])
+    }
+
+    /// Its serial console, to read from and to type into. The name is relative, as sockets' names are short.
+    pub fn connect_console(&self) -> Result<UnixStream, LabError> {
+        let failed = |error: std::io::Error| LabError::Machine {
+            host: self.name.clone(),
+            why: format!("its console does not answer: {error}"),
+        };
+        let folder = File::open(&self.folder).map_err(failed)?;
+        UnixStream::connect(format!("/proc/self/fd/{}/console.sock", folder.as_raw_fd())).map_err(failed)
+    }
+
+    fn start_with(&self, more: &[&str]) -> Result<(), LabError> {
         if self.pid().is_some() {
             return Ok(());
         }
@@ -98,10 +117,18 @@ impl Machine {
             .args(["-device", "ipmi-bmc-sim,id=bmc0", "-device", "isa-ipmi-kcs,bmc=bmc0"])
             .args(["-netdev", "user,id=net,restrict=off", "-device", "virtio-net-pci,netdev=net,romfile="])
             .args(["-device", "virtio-rng-pci"])
-            .args(["-chardev", &format!("file,id=console,append=on,path={}", option(&self.console()))])
+            // What is written goes into the file whether anybody is connected or not; a person may connect and type.
+            .args([
+                "-chardev",
+                &format!(
+                    "socket,id=console,path=console.sock,server=on,wait=off,logappend=on,logfile={}",
+                    option(&self.console())
+                ),
+            ])
             .args(["-serial", "chardev:console"])
             // Relative, since the path of a socket is limited to 107 bytes.
             .args(["-qmp", "unix:monitor,server=on,wait=off"])
+            .args(more)
             .args(["-daemonize", "-pidfile"])
             .arg(self.pid_file());
         tool::run(&mut command, &format!("start the machine {}", self.name))?;

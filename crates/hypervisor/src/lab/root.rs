@@ -16,8 +16,8 @@ use super::{Fault, LabError, LabKernel, LabRelease, tool};
 pub const STATE_FOLDER: &str = "/var/lib/lifeboat";
 
 /// Programs of busybox that the scripts call by name.
-const APPLETS: [&str; 12] =
-    ["sh", "mount", "umount", "ip", "insmod", "sleep", "cat", "grep", "ls", "dmesg", "free", "true"];
+const APPLETS: [&str; 13] =
+    ["sh", "mount", "umount", "ip", "insmod", "sleep", "cat", "grep", "ls", "dmesg", "free", "true", "sync"];
 
 /// First process of the root.
 const INIT: &str = r#"#!/bin/sh
@@ -28,6 +28,13 @@ mount -t efivarfs efivarfs /sys/firmware/efi/efivars || say "no firmware variabl
 @FAULT@
 state=$(lifeboat-agent find-partition lifeboat-state) &&
     mount -t ext4 -o noatime "$state" /var/lib/lifeboat || say "no state partition"
+lifeboat-agent bring-up-state || say "no saved state"
+for kept in /etc/host/boots /etc/host/log; do
+    [ -e "$kept" ] || continue
+    echo "@VERSION@" >> "$kept"
+    sync
+    say "kept in $kept:" $(cat "$kept")
+done
 ip link set lo up
 ip link set eth0 up
 ip addr add 10.0.2.15/24 dev eth0
@@ -39,6 +46,9 @@ while :; do
     sleep 2
 done
 "#;
+
+/// From the state of release 1 to that of the later ones.
+const MIGRATION: &str = r#"{"schema":1,"steps":[{"rename":{"from":"etc/host/boots","to":"etc/host/log"}}]}"#;
 
 /// User space that never comes to its end; the watchdog of the old bank has to catch it.
 const HANG: &str = r#"say "this release was made to hang"
@@ -82,7 +92,21 @@ pub(crate) fn build_root(
         Fault::Hangs => HANG,
         Fault::None | Fault::Panics | Fault::Sick => "",
     };
-    tree.write("sbin/init", 0o755, INIT.replace("@FAULT@", fault).as_bytes())?;
+    tree.write(
+        "sbin/init",
+        0o755,
+        INIT.replace("@FAULT@", fault).replace("@VERSION@", &release.version).as_bytes(),
+    )?;
+    // What a lab host keeps: a line for each boot. From release 2 on it has another name, so that there is something
+    // to migrate.
+    let (state_version, kept) = if release.serial < 2 { (1, "boots") } else { (2, "log") };
+    tree.write(&format!("etc/host/{kept}"), 0o644, b"")?;
+    let declared = format!("{{\"schema\":1,\"version\":{state_version},\"keep\":[\"/etc/host\"]}}\n");
+    tree.write("etc/lifeboat/state.json", 0o644, declared.as_bytes())?;
+    if state_version == 2 {
+        tree.write("etc/lifeboat/migrations/1-2.json", 0o644, MIGRATION.as_bytes())?;
+    }
+    tree.write("usr/share/lifeboat/ballast", 0o644, &ballast())?;
     tree.write("etc/lifeboat/trusted-keys", 0o644, trusted_keys)?;
     tree.write("etc/lifeboat/release.json", 0o644, release.describe(&kernel.version).as_bytes())?;
     tree.write("etc/lifeboat/health.d/10-network", 0o755, CHECK_NETWORK.as_bytes())?;
@@ -94,6 +118,15 @@ pub(crate) fn build_root(
     command.args(["-T0", "--all-root", "--quiet", "-U"]).arg(uuid_of(release)).arg(image).arg(&tree.folder);
     tool::run(&mut command, "make the root file system")?;
     Ok(())
+}
+
+/// A file that nothing reads while a host runs: where a test may damage a root. Each of its 16 blocks of 4096 bytes
+/// begins with its name and number.
+fn ballast() -> Vec<u8> {
+    let block = |number: u32| {
+        format!("lifeboat ballast {number:02} ").bytes().cycle().take(4096).collect::<Vec<u8>>()
+    };
+    (0..16).flat_map(block).collect()
 }
 
 /// Makes an ext4 file system of `size` bytes in the file `image`, holding the files of `folder`.

@@ -359,6 +359,7 @@ impl Parts {
             osrel: &self.osrel,
             root_len: root.len,
             root_sha256: root.sha256,
+            verity: None,
         })
     }
 }

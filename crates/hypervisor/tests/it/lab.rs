@@ -2,170 +2,28 @@
 //!
 //! One test, since it is one pool and every boot costs seconds: what one part leaves is what the next begins with.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use lifeboat_hypervisor::lab::{BUILD_AGENT, Lab, LabDriver, LabError, LabOptions};
+use lifeboat_hypervisor::lab::{Lab, LabDriver, LabError, LabOptions};
 use lifeboat_hypervisor::{DriverEvent, Hypervisor};
-use lifeboat_model::{Bank, BankState, Effect, HostId, HostView, Outcome, PoolName, ReleaseRef, World};
+use lifeboat_model::{Bank, BankState, Effect, HostId, Outcome, PoolName};
 
-/// Longest wait for anything: the watchdog's 120 s, three boots on a loaded computer, and room.
-const PATIENCE: Duration = Duration::from_secs(900);
-
-/// Why the machines cannot be started here, if they cannot.
-fn missing() -> Option<String> {
-    let agent = agent();
-    let files = [
-        ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
-        ("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
-        ("/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "systemd-boot-efi"),
-        ("/usr/bin/mkfs.erofs", "erofs-utils"),
-    ];
-    let file = files.iter().find(|(path, _)| !std::path::Path::new(path).exists());
-    file.map(|(path, package)| format!("{path} is missing; install {package}"))
-        .or_else(|| (!agent.is_file()).then(|| format!("the static agent is not built: {BUILD_AGENT}")))
-}
-
-/// The static agent, where cargo puts it.
-fn agent() -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned();
-    target.join("x86_64-unknown-linux-gnu/agent/lifeboat-agent")
-}
-
-/// Takes the lab down however the test ends.
-struct Down(PathBuf);
-
-impl Drop for Down {
-    fn drop(&mut self) {
-        drop(Lab::down(&self.0));
-    }
-}
-
-struct Pool {
-    driver: LabDriver,
-    world: World,
-    begin: Instant,
-}
-
-impl Pool {
-    fn open(folder: &std::path::Path, begin: Instant) -> Self {
-        let lab = Lab::open(folder).unwrap();
-        let mut driver = LabDriver::open(lab, PoolName::new("lab").unwrap()).unwrap();
-        let world = driver.observe().unwrap();
-        Self { driver, world, begin }
-    }
-
-    fn host(&self, name: &str) -> &HostView {
-        self.world.host(&HostId::new(name).unwrap()).unwrap()
-    }
-
-    fn release(&self, version: &str) -> ReleaseRef {
-        let releases = self.driver.lab().releases().unwrap();
-        releases.into_iter().map(|(release, _)| release).find(|release| release.version.0 == version).unwrap()
-    }
-
-    fn poll(&mut self) -> Vec<DriverEvent> {
-        let events = self.driver.poll(Duration::from_secs(1)).unwrap();
-        for event in &events {
-            if let DriverEvent::Host(host) = event {
-                self.world.set_host((**host).clone());
-            }
-        }
-        events
-    }
-
-    /// Orders each effect twice, and waits for all.
-    fn order(&mut self, effects: &[Effect]) {
-        let mut open: BTreeMap<_, _> = effects.iter().map(|effect| (effect.key(), effect)).collect();
-        let begin = Instant::now();
-        for (key, effect) in &open {
-            self.driver.start(key, effect).unwrap();
-            self.driver.start(key, effect).unwrap();
-        }
-        while !open.is_empty() {
-            assert!(begin.elapsed() < PATIENCE, "no outcome of {open:?}");
-            for event in self.poll() {
-                if let DriverEvent::Outcome { key, outcome } = event {
-                    println!("{:6.1} s  {key}: {outcome:?}", self.begin.elapsed().as_secs_f32());
-                    assert!(matches!(outcome, Outcome::Done { .. }), "{key}: {outcome:?}");
-                    open.remove(&key);
-                }
-            }
-        }
-    }
-
-    fn wait_for(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
-        let begin = Instant::now();
-        while !reached(self) {
-            assert!(begin.elapsed() < PATIENCE, "{what}: {:?}", self.world);
-            self.poll();
-        }
-    }
-
-    /// The whole turn of each host, at the same time.
-    fn turn(&mut self, wanted: &[(&str, &str)]) {
-        let wanted: Vec<(HostId, ReleaseRef)> = wanted
-            .iter()
-            .map(|(host, version)| (HostId::new(host).unwrap(), self.release(version)))
-            .collect();
-        let each = |make: &dyn Fn(&HostId, &ReleaseRef) -> Effect| {
-            wanted.iter().map(|(host, release)| make(host, release)).collect::<Vec<_>>()
-        };
-        let alternate: BTreeMap<HostId, Bank> = wanted
-            .iter()
-            .map(|(host, _)| (host.clone(), self.host(host.as_str()).active.unwrap().other()))
-            .collect();
-        self.order(&each(&|host, release| Effect::CheckHost {
-            host: host.clone(),
-            release: release.clone(),
-            retry: false,
-        }));
-        self.order(&each(&|host, _| Effect::SaveState { host: host.clone() }));
-        self.order(&each(&|host, release| Effect::Stage { host: host.clone(), release: release.clone() }));
-        self.order(&each(&|host, release| Effect::Install {
-            host: host.clone(),
-            release: release.clone(),
-            bank: alternate[host],
-            retry: false,
-        }));
-        let reboots = each(&|host, _| Effect::RebootInto {
-            host: host.clone(),
-            bank: alternate[host],
-            boot_id_before: self.host(host.as_str()).boot_id.clone().unwrap(),
-        });
-        self.order(&reboots);
-    }
-}
+use crate::lab_support::{PATIENCE, Pool, agent, bring_up};
 
 #[test]
 fn real_machines_are_upgraded_and_every_bad_release_falls_back_without_a_hand() {
-    if let Some(reason) = missing() {
-        assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "{reason}");
-        println!("skipped: {reason}");
-        return;
-    }
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("lab");
-    let options = LabOptions {
+    let begin = Instant::now();
+    let Some(_down) = bring_up(&folder, 3) else { return };
+    let again = LabOptions {
         folder: folder.clone(),
-        kernel_cache: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("lab-kernel"),
+        kernel_cache: folder.join("unused"),
         agent: agent(),
-        hosts: 3,
+        hosts: 1,
         memory_mib: 256,
     };
-    let begin = Instant::now();
-    let _down = Down(folder.clone());
-    match Lab::up(&options, &mut |line| println!("{line}")) {
-        Ok(_) => {}
-        Err(error @ LabError::NoKernel { .. }) => {
-            assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "{error}");
-            println!("skipped: {error}");
-            return;
-        }
-        Err(error) => panic!("{error}"),
-    }
-    assert!(matches!(Lab::up(&options, &mut |_| ()), Err(LabError::AlreadyUp { .. })));
+    assert!(matches!(Lab::up(&again, &mut |_| ()), Err(LabError::AlreadyUp { .. })));
 
     let mut pool = Pool::open(&folder, begin);
     pool.wait_for("every agent says hello", |pool| pool.world.hosts().all(|host| host.reachable));

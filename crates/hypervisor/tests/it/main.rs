@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod lab;
+mod lab_kill;
+mod lab_state;
+mod lab_support;
+mod lab_verity;
 mod sim_conditions;
 mod sim_disk;
 mod sim_faults;

@@ -5,26 +5,44 @@ use std::collections::BTreeSet;
 use crate::workspace::{Kind, Workspace, built_into};
 
 /// Rooms without I/O.
-pub(crate) const PURE: [&str; 4] = ["plan", "roll", "bank", "bundle"];
+pub(crate) const PURE: [&str; 5] = ["plan", "roll", "bank", "bundle", "depot"];
 const PROGRAMS: [&str; 2] = ["agent", "cli"];
 
 /// Each room that has rules of its own, and the rooms that it may build upon.
-const MAY: [(&str, &[&str]); 10] = [
+const MAY: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("roll", &["model"]),
     ("bank", &["model"]),
     ("bundle", &["model"]),
+    ("depot", &["model"]),
     ("device", &["model", "bank"]),
     ("hypervisor", &["model", "bank", "bundle", "device"]),
     ("store", &["model"]),
+    ("repo", &["model", "bundle"]),
     ("executor", &["model", "roll", "store", "hypervisor"]),
     ("agent", &["model", "bank", "bundle", "device"]),
 ];
 
 /// What pure rooms may ask of others: words, errors, arithmetic on bytes.
-const PURE_OUTSIDE: [&str; 7] =
-    ["crc32fast", "ed25519-dalek", "serde", "serde_json", "sha2", "thiserror", "zstd"];
+const PURE_OUTSIDE: [&str; 16] = [
+    "blake3",
+    "cms",
+    "crc32fast",
+    "der",
+    "ed25519-dalek",
+    "fastcdc",
+    "flate2",
+    "num-bigint",
+    "quick-xml",
+    "serde",
+    "serde_json",
+    "sha1",
+    "sha2",
+    "thiserror",
+    "x509-cert",
+    "zstd",
+];
 
 /// Crates that reach the clock, the system, randomness or a disk.
 const IMPURE: [&str; 12] = [
@@ -43,11 +61,9 @@ const IMPURE: [&str; 12] = [
 ];
 
 /// Crates that this project does without, and why.
-const NOWHERE: [(&str, &str); 3] = [
-    ("openssl-sys", "a C library of the system"),
-    ("chrono", "time is jiff"),
-    ("aws-lc-sys", "C and minutes of build"),
-];
+const NOWHERE: [(&str, &str); 2] = [("openssl-sys", "a C library of the system"), ("chrono", "time is jiff")];
+/// Crates that the client of repositories needs, and that nothing below it may carry along.
+const FOR_REPO: [&str; 5] = ["aws-lc-sys", "rustls", "tokio", "tough", "ureq"];
 
 /// Builds in the tests of a room count less: they may look further, but not into a program.
 const BUILT: [Kind; 2] = [Kind::Normal, Kind::Build];
@@ -130,6 +146,18 @@ fn the_agent_carries_no_database_no_driver_and_no_planner() {
         assert!(!built.contains(&format!("lifeboat-{name}")), "lifeboat-{name} is built into the agent");
     }
     assert!(!built.contains("libsqlite3-sys"), "SQLite is built into the agent");
+}
+
+#[test]
+fn network_and_its_cryptography_are_built_only_into_who_fetches_releases() {
+    for room in Workspace::read().crates.keys() {
+        if matches!(room.as_str(), "repo" | "cli" | "bench") {
+            continue;
+        }
+        let built = built_into(room);
+        let reached: Vec<_> = FOR_REPO.iter().filter(|name| built.contains(**name)).collect();
+        assert!(reached.is_empty(), "{reached:?} is built into {room}");
+    }
 }
 
 #[test]

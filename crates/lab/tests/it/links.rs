@@ -56,8 +56,14 @@ fn known(noun: &str, verb: Option<&str>) -> bool {
             })
         })
     };
-    let own = args.join(format!("{noun}.rs"));
-    says(&args.join("mod.rs"), noun) && verb.is_none_or(|verb| !own.exists() || says(&own, verb))
+    // The verbs of `release` stand in release.rs and release_repo.rs.
+    let own = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name == format!("{noun}.rs") || name.starts_with(&format!("{noun}_"))
+    };
+    let own: Vec<_> = files(&args, ".rs").into_iter().filter(own).collect();
+    let good = |verb: &str| own.is_empty() || own.iter().any(|path| says(path, verb));
+    says(&args.join("mod.rs"), noun) && verb.is_none_or(good)
 }
 
 /// `in-use` is the variant `InUse`.

@@ -165,10 +165,8 @@ fn unreadable(code: FatCode, text: String) -> FatFinding {
 }
 
 fn boot_finding((code, text): Remark) -> FatFinding {
-    let severity = match code {
-        FatCode::Tail | FatCode::Copies => FatSeverity::Innocent,
-        _ => FatSeverity::Damage,
-    };
+    let innocent = matches!(code, FatCode::Tail | FatCode::Copies);
+    let severity = if innocent { FatSeverity::Innocent } else { FatSeverity::Damage };
     finding(code, severity, text)
 }
 

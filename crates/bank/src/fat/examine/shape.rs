@@ -254,7 +254,7 @@ fn doubts(sector: &[u8; 512], shape: &Shape, volume: u64, root_entries: u64) -> 
     let mut out = Vec::new();
     if sector[510..] != [0x55, 0xaa] {
         let text = format!(
-            "the boot sector ends with {:02X} {:02X} and not with 55 AA: VMware's loader does not look, but Linux, \
+            "the boot sector ends with {:02X} {:02X} and not with 55 AA: the loader of ESXi does not look, but Linux, \
              firmware and most tools refuse the volume",
             sector[510], sector[511]
         );

@@ -168,10 +168,8 @@ impl Walk<'_> {
         if *count > MAX_ALIKE || self.findings.len() >= MAX_FINDINGS {
             return;
         }
-        let severity = match code {
-            FatCode::BadClusters | FatCode::LabelTwice => FatSeverity::Innocent,
-            _ => FatSeverity::Damage,
-        };
+        let innocent = matches!(code, FatCode::BadClusters | FatCode::LabelTwice);
+        let severity = if innocent { FatSeverity::Innocent } else { FatSeverity::Damage };
         self.findings.push(FatFinding { code, severity, path: path.map(str::to_owned), text });
     }
 

@@ -12,7 +12,7 @@ use lifeboat_device::DeviceError;
 use crate::error::{CliError, Kind, file_error};
 
 /// A disk that could not be opened.
-pub(super) fn device_error(cause: DeviceError) -> CliError {
+pub(in crate::commands) fn device_error(cause: DeviceError) -> CliError {
     match cause {
         DeviceError::Io { doing, path, source } => file_error(doing, &path, source),
         DeviceError::InUse { .. } => CliError::new(Kind::Conflict, split(&cause).0).remedy(
@@ -71,7 +71,7 @@ fn record_remedy(source: &RecordError) -> &'static str {
 }
 
 /// An install that was refused (3, 7, 10: nothing was written) or failed (1: the bank is invalid).
-pub(super) fn install_error(path: &Path, cause: InstallError) -> CliError {
+pub(in crate::commands) fn install_error(path: &Path, cause: InstallError) -> CliError {
     let (kind, remedy) = match &cause {
         InstallError::TargetIsActive { .. } => {
             (Kind::Conflict, "leave --bank out: the alternate bank is taken")
@@ -89,6 +89,9 @@ pub(super) fn install_error(path: &Path, cause: InstallError) -> CliError {
         InstallError::BadKernelLine { .. } => (Kind::Verification, "build the release without them"),
         InstallError::NotNew { .. } => (Kind::Conflict, "name the bank in use: --active A or --active B"),
         InstallError::CounterSpent => (Kind::Blockers, "lifeboat bank init --force"),
+        InstallError::BadVerity { .. } => {
+            (Kind::Verification, "build the release anew: lifeboat release build")
+        }
         InstallError::Uki { .. } | InstallError::Fat { .. } | InstallError::Manifest { .. } => {
             (Kind::Verification, "the release was built from wrong parts: build it anew")
         }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use lifeboat_bank::layout::{DiskContent, Geometry, LayoutError, LayoutGuids, create_layout, inspect};
+use lifeboat_bank::layout::{
+    DiskContent, Geometry, Layout, LayoutError, LayoutGuids, create_layout, inspect,
+};
 use lifeboat_bank::record::{BankRecord, write_record};
 use lifeboat_device::{BlockFile, Force};
 use lifeboat_model::Bank;
@@ -98,6 +100,16 @@ fn existing(ctx: &Ctx, args: &InitArgs, path: &Path) -> Result<(), CliError> {
 }
 
 fn partition(ctx: &Ctx, disk: &mut BlockFile, path: &Path, geometry: &Geometry) -> Result<(), CliError> {
+    let layout = lay_out(disk, path, geometry)?;
+    told(ctx, path, &layout)
+}
+
+/// Partitions a disk for two banks, with fresh identities and an empty record.
+pub(in crate::commands) fn lay_out(
+    disk: &mut BlockFile,
+    path: &Path,
+    geometry: &Geometry,
+) -> Result<Layout, CliError> {
     let mut random = [0_u8; 96];
     getrandom::fill(&mut random).map_err(|cause| {
         CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause.to_string())
@@ -107,7 +119,11 @@ fn partition(ctx: &Ctx, disk: &mut BlockFile, path: &Path, geometry: &Geometry) 
     write_record(disk, &layout, &BankRecord::empty()).map_err(|cause| {
         CliError::new(Kind::Failed, format!("writing the bank record of {}", path.display())).because(cause)
     })?;
-    ctx.out.object("layout", &layout, &layout.disk_guid.to_string(), || {
+    Ok(layout)
+}
+
+fn told(ctx: &Ctx, path: &Path, layout: &Layout) -> Result<(), CliError> {
+    ctx.out.object("layout", layout, &layout.disk_guid.to_string(), || {
         let volumes = layout.volumes(Bank::A);
         format!(
             "{}: partitioned for two banks: boot volumes of {}, root volumes of {}, state volume of {}\n\
@@ -133,7 +149,7 @@ fn layout_error(path: &Path, cause: LayoutError) -> CliError {
     if kind == Kind::Usage { error.remedy("see: lifeboat bank init --help") } else { error }
 }
 
-fn words(geometry: &Geometry) -> String {
+pub(in crate::commands) fn words(geometry: &Geometry) -> String {
     format!(
         "boot volumes of {}, root volumes of {}, state volume of {}",
         show_size(geometry.boot),
@@ -145,18 +161,26 @@ fn words(geometry: &Geometry) -> String {
 /// Sizes that were asked for, and sensible ones for the rest: boot volumes of an eighth of the disk (4 MiB to
 /// 512 MiB), an eighth for state, root volumes of at most 32 GiB; what is left goes to state.
 fn geometry(args: &InitArgs, disk: u64) -> Result<Geometry, CliError> {
-    let given = [args.boot_size, args.root_size, args.state_size];
+    geometry_of([args.boot_size, args.root_size, args.state_size], disk)
+}
+
+/// As `geometry`: sizes of boot, root and state volume, as far as they were asked for.
+pub(in crate::commands) fn geometry_of(
+    [boot_size, root_size, state_size]: [Option<u64>; 3],
+    disk: u64,
+) -> Result<Geometry, CliError> {
+    let given = [boot_size, root_size, state_size];
     if let Some(odd) = given.into_iter().flatten().find(|size| size % MIB != 0 || *size == 0) {
         return Err(CliError::usage(format!("a volume of {odd} bytes is not a multiple of 1 MiB")));
     }
     let whole = disk / MIB;
-    let boot = args.boot_size.map_or((whole / 8).clamp(4, 512), |size| size / MIB);
+    let boot = boot_size.map_or((whole / 8).clamp(4, 512), |size| size / MIB);
     let small = || {
         CliError::usage(format!("a disk of {} is too small for these volumes", show_size(disk)))
             .remedy("use a larger disk (at least 32 MiB), or smaller volumes")
     };
     let room = whole.checked_sub(2 + 2 * boot).ok_or_else(small)?;
-    let (root, state) = match (args.root_size, args.state_size) {
+    let (root, state) = match (root_size, state_size) {
         (Some(root), Some(state)) => (root / MIB, state / MIB),
         (Some(root), None) => (root / MIB, room.checked_sub(2 * (root / MIB)).ok_or_else(small)?),
         (None, Some(state)) => {

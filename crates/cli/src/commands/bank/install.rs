@@ -1,13 +1,11 @@
 //! `lifeboat bank install`
 
-use std::io::Read;
 use std::path::Path;
 
-use lifeboat_bank::install::{
-    Image, InstallError, InstallRequest, Installed, Step, bootstrap, install as write_bank,
-};
+use lifeboat_bank::install::{Image, InstallError, InstallRequest, Installed, Step};
 use lifeboat_bank::layout::Layout;
-use lifeboat_bundle::{Bundle, Rules, Verified, slot};
+use lifeboat_bank::verity::Verity;
+use lifeboat_bundle::{AssemblyReport, Bundle, Rules, Slot, Verified, slot};
 use lifeboat_model::io::WriteAt;
 use lifeboat_model::{Bank, BankState, ReleaseRef};
 use serde::Serialize;
@@ -15,6 +13,8 @@ use serde::Serialize;
 use super::errors::install_error;
 use super::firmware::predict;
 use super::open::{self, Active, Disk, DryDisk};
+use super::root::Root;
+use super::seeds::{Seeds, came_from};
 use super::show::read_vars;
 use crate::args::InstallArgs;
 use crate::commands::ask;
@@ -43,10 +43,24 @@ pub(super) fn install(ctx: &Ctx, args: &InstallArgs) -> Result<(), CliError> {
     let bundle = open_bundle(&args.bundle, &trust, &rules)?;
     let fail = |cause| bundle_error(&args.bundle, cause);
     bundle.require_slots(&[slot::STUB, slot::KERNEL, slot::INITRD, slot::ROOT]).map_err(fail)?;
-    verify_to_end(&args.bundle, &bundle)?;
+    // A bundle of chunks is looked at below, by its checks.
+    if bundle.chunked().is_none() {
+        verify_to_end(&args.bundle, &bundle)?;
+    }
+    let given = args.seed.iter().map(|seed| open_seed(seed, &trust)).collect::<Result<Vec<_>, _>>()?;
+    let seeds = if args.no_seed {
+        Seeds::none()
+    } else {
+        let chunker = bundle.chunked().and_then(|release| release.index(slot::ROOT).ok());
+        Seeds::find(path, &looked, active.bank(), chunker.map(|index| index.chunker), &given)?
+    };
     let parts = Parts::read(&args.bundle, &bundle)?;
     let job = Job { active: active.bank(), target, retry: args.retry, parts: &parts };
 
+    let mut root = Root::of(&bundle, seeds.list()).map_err(fail)?;
+    let mut line = ProgressLine::bytes("verifying", bundle.carried_len().unwrap_or(0));
+    root.check(&mut |done| line.set(done)).map_err(fail)?;
+    line.finish();
     // A rehearsal that ends at the first write: whatever can be refused is refused now.
     job.rehearse(path, &looked)?;
     let release = bundle.release();
@@ -56,6 +70,9 @@ pub(super) fn install(ctx: &Ctx, args: &InstallArgs) -> Result<(), CliError> {
     let mut disk = open::write(path, args.force || open::is_free(&looked, target))?;
     if ctx.dry_run {
         ctx.out.say(&format!("would {what}; {}", known(&active)));
+        if let Some(report) = root.report() {
+            ctx.out.say(&came_from(report));
+        }
         return Ok(());
     }
     if !matches!(before.state, BankState::Empty | BankState::Invalid) {
@@ -64,7 +81,6 @@ pub(super) fn install(ctx: &Ctx, args: &InstallArgs) -> Result<(), CliError> {
     }
     let (disk, layout) = disk.parts();
     let mut line = ProgressLine::bytes("installing", 0);
-    let mut root = bundle.slot(slot::ROOT).map_err(fail)?;
     let mut tell = |step: Step, done: u64, total: u64| {
         line.step(format!("bank {target}: {}", words(step)), total);
         line.set(done);
@@ -72,7 +88,12 @@ pub(super) fn install(ctx: &Ctx, args: &InstallArgs) -> Result<(), CliError> {
     let installed =
         job.run(disk, layout, &mut root, &mut tell).map_err(|cause| install_error(path, cause))?;
     line.finish();
-    report(ctx, path, release, &active, &installed)
+    report(ctx, path, release, &active, &installed, root.report())
+}
+
+/// A release that lies here and may give chunks. It may have expired.
+fn open_seed(path: &Path, trust: &lifeboat_bundle::TrustStore) -> Result<Verified<Bundle<FileAt>>, CliError> {
+    open_bundle(path, trust, &Rules { allow_expired: true, ..Rules::at(now()) })
 }
 
 /// Which bank is in use, and which is written.
@@ -121,7 +142,7 @@ fn known(active: &Active) -> String {
 }
 
 /// The parts of a release that go into memory.
-struct Parts {
+pub(in crate::commands) struct Parts {
     release: ReleaseRef,
     cmdline: String,
     stub: Vec<u8>,
@@ -129,10 +150,14 @@ struct Parts {
     initrd: Vec<u8>,
     osrel: String,
     root: (u64, lifeboat_model::Sha256Hex),
+    verity: Option<Verity>,
 }
 
 impl Parts {
-    fn read(path: &Path, bundle: &Verified<Bundle<FileAt>>) -> Result<Self, CliError> {
+    pub(in crate::commands) fn read(
+        path: &Path,
+        bundle: &Verified<Bundle<FileAt>>,
+    ) -> Result<Self, CliError> {
         let part = |name| bundle.slot_bytes(name, PART_LIMIT).map_err(|cause| bundle_error(path, cause));
         let manifest = bundle.manifest();
         let root = manifest.slot(slot::ROOT).map(|slot| (slot.len, slot.sha256));
@@ -150,11 +175,12 @@ impl Parts {
             kernel: part(slot::KERNEL)?,
             initrd: part(slot::INITRD)?,
             osrel,
+            verity: manifest.slot(slot::ROOT).and_then(verity_of),
             root: root.ok_or_else(|| CliError::new(Kind::Verification, "the release has no root image"))?,
         })
     }
 
-    fn image(&self) -> Image<'_> {
+    pub(in crate::commands) fn image(&self) -> Image<'_> {
         Image {
             release: self.release.clone(),
             cmdline_extra: &self.cmdline,
@@ -164,8 +190,19 @@ impl Parts {
             osrel: &self.osrel,
             root_len: self.root.0,
             root_sha256: self.root.1,
+            verity: self.verity,
         }
     }
+}
+
+/// The hash tree at the end of a slot, as the bank wants it said.
+fn verity_of(slot: &Slot) -> Option<Verity> {
+    slot.verity.as_ref().map(|tree| Verity {
+        data_blocks: tree.data_blocks,
+        hash_offset: tree.hash_offset,
+        salt: tree.salt,
+        root: tree.root,
+    })
 }
 
 /// What is to be done.
@@ -181,23 +218,23 @@ impl Job<'_> {
         &self,
         disk: &mut dyn WriteAt,
         layout: &Layout,
-        root: &mut dyn Read,
+        root: &mut Root<'_>,
         tell: &mut dyn FnMut(Step, u64, u64),
     ) -> Result<Installed, InstallError> {
         let image = self.parts.image();
         match self.active {
             Some(active) => {
                 let request = InstallRequest { active, target: self.target, image, retry: self.retry };
-                write_bank(disk, layout, &request, root, tell)
+                root.install(disk, layout, &request, tell)
             }
-            None => bootstrap(disk, layout, self.target, &image, root, tell),
+            None => root.bootstrap(disk, layout, self.target, &image, tell),
         }
     }
 
     /// Runs until the first write, which does not happen.
     fn rehearse(&self, path: &Path, disk: &Disk) -> Result<(), CliError> {
         let mut dry = DryDisk::new(disk.disk());
-        let result = self.run(&mut dry, disk.layout(), &mut std::io::empty(), &mut |_, _, _| {});
+        let result = self.run(&mut dry, disk.layout(), &mut Root::nothing(), &mut |_, _, _| {});
         match result {
             Err(cause) if !dry.reached() => Err(install_error(path, cause)),
             Ok(_) | Err(_) => Ok(()),
@@ -205,7 +242,7 @@ impl Job<'_> {
     }
 }
 
-fn words(step: Step) -> &'static str {
+pub(in crate::commands) fn words(step: Step) -> &'static str {
     match step {
         Step::Invalidate => "marking invalid",
         Step::WriteRoot => "writing root",
@@ -224,6 +261,7 @@ fn report(
     release: &ReleaseRef,
     active: &Active,
     installed: &Installed,
+    origin: Option<&AssemblyReport>,
 ) -> Result<(), CliError> {
     #[derive(Serialize)]
     struct Done<'a> {
@@ -235,6 +273,9 @@ fn report(
         updated: u32,
         written: u64,
         kernel_line: &'a str,
+        /// Where the bytes of the root image came from; not known of a release of format 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        root: Option<&'a AssemblyReport>,
     }
     let bank = installed.bank;
     let state = installed.record.bank(bank).state;
@@ -247,6 +288,7 @@ fn report(
         updated: installed.updated,
         written: installed.written,
         kernel_line: &installed.kernel_line,
+        root: origin,
     };
     ctx.out.object("bank-installed", &done, &bank.to_string(), || {
         let next = match active {
@@ -258,6 +300,9 @@ fn report(
             }
         };
         let size = show_size(installed.written);
-        format!("bank {bank} holds {release}, state {state}: {size} written, read back and equal\n{next}")
+        let origin = origin.map_or_else(String::new, |origin| format!("{}\n", came_from(origin)));
+        format!(
+            "bank {bank} holds {release}, state {state}: {size} written, read back and equal\n{origin}{next}"
+        )
     })
 }

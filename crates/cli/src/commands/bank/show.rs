@@ -8,6 +8,7 @@ use lifeboat_bank::finding::Finding;
 use lifeboat_model::Bank;
 use serde::Serialize;
 
+use super::esx::open::{Banks, look};
 use super::firmware::{Next, predict};
 use super::open::{self, Active, Disk};
 use super::vars::Vars;
@@ -31,6 +32,9 @@ struct Shown {
 }
 
 pub(super) fn show(ctx: &Ctx, args: &ShowBankArgs) -> Result<(), CliError> {
+    if let (_, Banks::Esx(esx)) = look(&args.disk)? {
+        return super::esx::show::show(ctx, &args.disk, &esx);
+    }
     let disk = open::read(&args.disk)?;
     let running = open::running_bank(disk.layout());
     let (vars, boot) = read_vars(&args.disk, args.vars.as_deref(), &disk, running.is_some())?;

@@ -28,7 +28,7 @@ enum Store {
 
 /// Firmware variables in a file or in the machine.
 #[derive(Debug)]
-pub(super) struct Vars {
+pub(in crate::commands) struct Vars {
     path: PathBuf,
     store: Store,
     dry: bool,
@@ -36,7 +36,7 @@ pub(super) struct Vars {
 
 impl Vars {
     /// Opens what lies at `path`. With `dry`, changes stay in memory.
-    pub(super) fn open(path: &Path, dry: bool) -> Result<Self, CliError> {
+    pub(in crate::commands) fn open(path: &Path, dry: bool) -> Result<Self, CliError> {
         let fail = |source| file_error("reading the firmware variables", path, source);
         let wrong = |cause: Box<dyn std::error::Error + Send + Sync>| {
             CliError::new(Kind::Failed, format!("{} holds no firmware variables", path.display()))
@@ -94,7 +94,7 @@ impl Vars {
     }
 
     /// Where they are, for people.
-    pub(super) fn place(&self) -> String {
+    pub(in crate::commands) fn place(&self) -> String {
         self.path.display().to_string()
     }
 

@@ -5,10 +5,14 @@ use std::io::{BufReader, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use lifeboat_bundle::{BuildError, BundleBuilder, ReleaseDraft, SecretKey, slot};
-use lifeboat_model::ReleaseRef;
+use lifeboat_bank::verity::Verity;
+use lifeboat_bundle::{
+    BuildError, BundleBuilder, BundleError, DeltaBase, ReleaseDraft, Rules, SecretKey, TrustStore, slot,
+};
+use lifeboat_device::ProtectedImage;
+use lifeboat_model::{ReleaseRef, Sha256Hex};
 
-use super::release::now;
+use super::{bundle_error, load_trust, now, open_bundle};
 use crate::args::BuildArgs;
 use crate::error::{CliError, Kind, file_error};
 use crate::files::{read_text, replace};
@@ -33,9 +37,12 @@ struct Built<'a> {
     bytes: u64,
     release: &'a ReleaseRef,
     key_id: String,
+    /// The release that hosts must run to install this bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<&'a ReleaseRef>,
 }
 
-pub(crate) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
+pub(super) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
     let key = load_secret(&args.key)?;
     let parts = find_parts(&args.dir)?;
     let draft = ReleaseDraft {
@@ -61,12 +68,21 @@ pub(crate) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
         ctx.out.say(&format!("would write {}, signed by key {}", args.out.display(), key.id()));
         return Ok(());
     }
-    let release = replace(&args.out, 0o644, |file| write_bundle(file, args, draft, &parts, &key))?;
+    let base = args.base.as_deref().map(|path| load_base(path, args, &key)).transpose()?;
+    let release =
+        replace(&args.out, 0o644, |file| write_bundle(file, args, draft, &parts, &key, base.as_ref()))?;
     let bytes = args.out.metadata().map_or(0, |metadata| metadata.len());
-    let built = Built { file: &args.out, bytes, release: &release, key_id: key.id().to_string() };
+    let built = Built {
+        file: &args.out,
+        bytes,
+        release: &release,
+        key_id: key.id().to_string(),
+        base: base.as_ref().map(DeltaBase::release),
+    };
     ctx.out.object("release-built", &built, &release.digest.to_string(), || {
+        let only = built.base.map_or_else(String::new, |base| format!(", only for hosts that run {base}"));
         format!(
-            "{}: {release} serial {}, {}, signed by key {}\n",
+            "{}: {release} serial {}, {}{only}, signed by key {}\n",
             args.out.display(),
             release.serial,
             show_size(bytes),
@@ -81,31 +97,61 @@ fn write_bundle(
     draft: ReleaseDraft,
     parts: &[Part],
     key: &SecretKey,
+    base: Option<&DeltaBase>,
 ) -> Result<ReleaseRef, CliError> {
     let fail = |cause| build_error(&args.out, cause);
-    let mut builder = BundleBuilder::new(draft, scratch_file(&args.out)?).map_err(fail)?;
+    let mut builder = BundleBuilder::new(draft, scratch_file(&args.out)?).map_err(fail)?.level(args.level);
     let mut line = ProgressLine::bytes("compressing", parts.iter().map(|part| part.len).sum());
     let mut done = 0;
     for part in parts {
+        if part.slot == slot::ROOT && !args.no_verity {
+            let image = protect(args, &part.path)?;
+            let (verity, len) = (image.verity(), image.total());
+            let counted = Counted { file: BufReader::new(image), done: &mut done, line: &mut line };
+            builder.add_slot(part.slot, counted, len).map_err(fail)?;
+            let Verity { data_blocks, hash_offset, salt, root } = verity;
+            let algorithm = "sha256".to_owned();
+            let said = lifeboat_bundle::Verity { algorithm, data_blocks, hash_offset, salt, root };
+            builder.with_verity(said).map_err(fail)?;
+            continue;
+        }
         let file = File::open(&part.path).map_err(|source| file_error("reading", &part.path, source))?;
         let counted = Counted { file: BufReader::new(file), done: &mut done, line: &mut line };
         builder.add_slot(part.slot, counted, part.len).map_err(fail)?;
     }
     line.finish();
     let mut out = BufWriter::new(out);
-    let release = builder.finish(&[key], &mut out).map_err(fail)?;
+    let (release, _) = builder.finish_for(&[key], base, &mut out).map_err(fail)?;
     out.flush().map_err(|source| file_error("writing", &args.out, source))?;
     Ok(release)
 }
 
+/// The root image with its hash tree. Its salt comes from the name of the line: the same release has the same bytes, and
+/// the tree of the next one differs only where its data does, so that a host fetches little of it. It is no secret.
+fn protect(args: &BuildArgs, root: &Path) -> Result<ProtectedImage, CliError> {
+    let words = format!("lifeboat releases of {}", args.name);
+    let mut line = ProgressLine::bytes("hashing root", 0);
+    let mut tell = |done: u64, total: u64| {
+        line.step("hashing root".to_owned(), total);
+        line.set(done);
+    };
+    let salt = Sha256Hex::of(words.as_bytes());
+    let image = ProtectedImage::make(root, &scratch_path(&args.out, "tree"), salt, &mut tell);
+    let image = image.map_err(|cause| {
+        CliError::new(Kind::Failed, format!("protecting {}", root.display())).because(cause)
+    })?;
+    line.finish();
+    Ok(image)
+}
+
 /// A reader that tells how far it is.
-struct Counted<'a> {
-    file: BufReader<File>,
+struct Counted<'a, R> {
+    file: BufReader<R>,
     done: &'a mut u64,
     line: &'a mut ProgressLine,
 }
 
-impl std::io::Read for Counted<'_> {
+impl<R: std::io::Read> std::io::Read for Counted<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         let got = self.file.read(buf)?;
         *self.done += got as u64;
@@ -114,19 +160,38 @@ impl std::io::Read for Counted<'_> {
     }
 }
 
-/// A file beside the bundle that has no name: compressed blocks wait there until the manifest is complete.
+/// A file beside the bundle that has no name: compressed chunks wait there until the manifest is complete.
 fn scratch_file(out: &Path) -> Result<File, CliError> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(out.file_name().unwrap_or_default());
-    name.push(format!(".blocks.{}", std::process::id()));
-    let path = out.with_file_name(name);
+    let path = scratch_path(out, "blocks");
     let open = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
     let file = open.map_err(|source| file_error("making scratch space", &path, source))?;
     std::fs::remove_file(&path).map_err(|source| file_error("making scratch space", &path, source))?;
     Ok(file)
 }
 
-fn load_secret(path: &Path) -> Result<SecretKey, CliError> {
+fn scratch_path(out: &Path, what: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(out.file_name().unwrap_or_default());
+    name.push(format!(".{what}.{}", std::process::id()));
+    out.with_file_name(name)
+}
+
+/// What hosts have that run the base.
+fn load_base(path: &Path, args: &BuildArgs, key: &SecretKey) -> Result<DeltaBase, CliError> {
+    let trust = if args.trust.is_empty() {
+        TrustStore::new(vec![key.public()])
+            .map_err(|cause| CliError::usage("the base cannot be trusted").because(cause))?
+    } else {
+        load_trust(&args.trust)?
+    };
+    // A base may have expired: hosts run it all the same.
+    let rules = Rules { allow_expired: true, expected_name: Some(args.name.clone()), ..Rules::at(now()) };
+    let base = open_bundle(path, &trust, &rules)?;
+    let chunked = base.chunked().ok_or(BundleError::NotChunked);
+    chunked.and_then(DeltaBase::new).map_err(|cause| bundle_error(path, cause))
+}
+
+pub(super) fn load_secret(path: &Path) -> Result<SecretKey, CliError> {
     let text = read_text(path, "the secret key", 1 << 16)?;
     SecretKey::parse(text.trim()).map_err(|cause| {
         CliError::new(Kind::Failed, format!("{} is not a secret key", path.display()))

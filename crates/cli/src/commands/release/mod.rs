@@ -1,26 +1,38 @@
 //! `lifeboat release …`
 
+mod build;
+mod delta;
+mod diff;
+mod prune;
+mod pull;
+mod push;
+mod remote;
+mod repo;
+mod rotate;
+mod show;
+mod sign;
+mod verify;
+
 use std::error::Error as _;
 use std::path::Path;
 
-use lifeboat_bundle::{
-    Bundle, BundleError, Rules, SecretKey, TrustStore, Verified, inspect, open, verify_all,
-};
+use lifeboat_bundle::{Bundle, BundleError, Rules, SecretKey, TrustStore, Verified, open};
 
-use super::release_build;
-use crate::args::{ReleaseCmd, VerifyArgs};
+pub(crate) use self::verify::verify_to_end;
+use crate::args::ReleaseCmd;
 use crate::error::{CliError, Kind};
 use crate::files::{FileAt, read_text, write_new};
-use crate::output::{Cell, Paint, ProgressLine, Table};
 use crate::run::Ctx;
-use crate::size::show_size;
 
 pub(crate) fn run(ctx: &Ctx, cmd: &ReleaseCmd) -> Result<(), CliError> {
     match cmd {
         ReleaseCmd::Keygen { out } => keygen(ctx, out),
-        ReleaseCmd::Build(args) => release_build::build(ctx, args),
-        ReleaseCmd::Show { file, trust } => show(ctx, file, trust),
-        ReleaseCmd::Verify(args) => verify(ctx, args),
+        ReleaseCmd::Build(args) => build::build(ctx, args),
+        ReleaseCmd::Show { file, trust } => show::show(ctx, file, trust),
+        ReleaseCmd::Verify(args) => verify::verify(ctx, args),
+        ReleaseCmd::Delta(args) => delta::delta(ctx, args),
+        ReleaseCmd::Diff(args) => diff::diff(ctx, args),
+        ReleaseCmd::Repo(cmd) => repo::run(ctx, cmd),
     }
 }
 
@@ -87,9 +99,14 @@ pub(crate) fn load_trust(paths: &[impl AsRef<Path>]) -> Result<TrustStore, CliEr
 /// What a bundle's failure means for the exit code: wrong bytes are 10, a failing disk is 1.
 pub(crate) fn bundle_error(path: &Path, cause: BundleError) -> CliError {
     let kind = match &cause {
-        BundleError::Read { .. } | BundleError::StreamBroken | BundleError::UnsupportedFormat { .. } => {
-            Kind::Failed
-        }
+        BundleError::Read { .. }
+        | BundleError::ReadIndex { .. }
+        | BundleError::ReadPack { .. }
+        | BundleError::Write { .. }
+        | BundleError::NeedsPositions
+        | BundleError::StreamBroken
+        | BundleError::UnsupportedFormat { .. } => Kind::Failed,
+        BundleError::NotCarried { .. } | BundleError::NotChunked => Kind::NotFound,
         BundleError::NotABundle
         | BundleError::Cut { .. }
         | BundleError::TrailingBytes { .. }
@@ -110,6 +127,13 @@ pub(crate) fn bundle_error(path: &Path, cause: BundleError) -> CliError {
         | BundleError::ReservedNotZero
         | BundleError::LengthsDisagree { .. }
         | BundleError::Manifest(_)
+        | BundleError::FormsDisagree
+        | BundleError::Contents { .. }
+        | BundleError::NotAPack { .. }
+        | BundleError::IndexAltered { .. }
+        | BundleError::Index { .. }
+        | BundleError::ChunkAltered { .. }
+        | BundleError::ChunkWrong { .. }
         | BundleError::MissingSlot { .. }
         | BundleError::SlotTooLong { .. } => Kind::Verification,
     };
@@ -135,78 +159,4 @@ pub(crate) fn open_bundle(
 ) -> Result<Verified<Bundle<FileAt>>, CliError> {
     let file = FileAt::open(path, "the release")?;
     open(file, trust, rules).map_err(|cause| bundle_error(path, cause))
-}
-
-/// A time for people: RFC 3339, UTC.
-fn show_time(unix: u64) -> String {
-    let seconds = i64::try_from(unix).ok();
-    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    time.map_or_else(|| format!("{unix} s after 1970"), |time| time.to_string())
-}
-
-fn show(ctx: &Ctx, path: &Path, trust: &[std::path::PathBuf]) -> Result<(), CliError> {
-    let store = if trust.is_empty() { None } else { Some(load_trust(trust)?) };
-    let file = FileAt::open(path, "the release")?.into_reader();
-    let info = inspect(file, store.as_ref()).map_err(|cause| bundle_error(path, cause))?;
-    ctx.out.object("release", &info, &info.release.digest.to_string(), || {
-        let release = &info.release;
-        let expires = info.expires.map_or_else(|| "never".to_owned(), show_time);
-        let mut text = format!(
-            "release   {} {}  serial {}\ndigest    {}\narch      {}\ncreated   {}\nexpires   {expires}\noptions   {}\n\n",
-            release.name,
-            release.version,
-            release.serial,
-            release.digest,
-            info.arch,
-            show_time(info.created),
-            if info.cmdline.is_empty() { "-" } else { &info.cmdline },
-        );
-        let mut slots = Table::new().column("SLOT").number("SIZE").number("STORED").column("SHA-256");
-        for slot in &info.slots {
-            let (size, stored) = (show_size(slot.totals.len), show_size(slot.totals.stored_len));
-            slots.row([slot.name.clone(), size, stored, slot.sha256.short()]);
-        }
-        text.push_str(&ctx.out.render(&slots));
-        text.push('\n');
-        let mut signatures = Table::new().column("SIGNED BY").column("SIGNATURE").flexible("COMMENT");
-        for signature in &info.signatures {
-            let state = match signature.state {
-                lifeboat_bundle::SignatureState::Good => Cell::painted("good, trusted key", Paint::Good),
-                lifeboat_bundle::SignatureState::UnknownKey => {
-                    Cell::painted(if store.is_some() { "key not trusted" } else { "not checked (no --trust)" }, Paint::Warn)
-                }
-                lifeboat_bundle::SignatureState::Bad => Cell::painted("WRONG: altered after signing", Paint::Bad),
-            };
-            let comment = signature.comment.clone().unwrap_or_else(|| "-".to_owned());
-            signatures.row([Cell::from(signature.key_id.to_string()), state, Cell::from(comment)]);
-        }
-        text.push_str(&ctx.out.render(&signatures));
-        if info.signatures.is_empty() {
-            text.push_str("nobody signed it: it will be refused\n");
-        }
-        text
-    })
-}
-
-/// Reads a bundle to its end and checks all of it.
-pub(crate) fn verify_to_end(path: &Path, bundle: &Verified<Bundle<FileAt>>) -> Result<(), CliError> {
-    let mut line = ProgressLine::bytes("verifying", bundle.manifest().decoded_len());
-    verify_all(bundle, |progress| line.set(progress.done)).map_err(|cause| bundle_error(path, cause))
-}
-
-fn verify(ctx: &Ctx, args: &VerifyArgs) -> Result<(), CliError> {
-    let trust = load_trust(&args.trust)?;
-    let rules = Rules { min_serial: Some(args.min_serial), ..Rules::at(now()) };
-    let bundle = open_bundle(&args.file, &trust, &rules)?;
-    verify_to_end(&args.file, &bundle)?;
-    let info = bundle.describe();
-    ctx.out.object("release", &info, &info.release.digest.to_string(), || {
-        let size = show_size(bundle.manifest().decoded_len());
-        format!(
-            "{}: {} serial {}: signature good, {size} verified\n",
-            args.file.display(),
-            info.release,
-            info.release.serial
-        )
-    })
 }

@@ -1,0 +1,282 @@
+//! `lifeboat bank clean|rebuild|set-next|import` of ESXi banks: plan, ask, save what will be overwritten, change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lifeboat_bank::esx::change::{
+    ChangeError, ChangePlan, Fallback, KeepState, NextBy, NextRequest, NextState, RebuildRequest,
+    STATE_LIMIT, Step, apply, plan_clean, plan_clear_dirty, plan_import, plan_rebuild, plan_set_next,
+    read_removed,
+};
+use lifeboat_bank::esx::content::Depth;
+use lifeboat_bank::esx::{EsxBank, EsxDisk, find_banks};
+use lifeboat_device::BlockFile;
+
+use super::change_report::{Changed, change_error, show_changes};
+use super::check::{content_of, examine, foreign_of};
+use super::open::{change_esx, look_esx, named};
+use super::undo_files::NewUndo;
+use crate::args::{ChangeArgs, CleanArgs, ImportArgs, RebuildArgs, SetNextArgs};
+use crate::commands::ask;
+use crate::commands::release::now;
+use crate::error::{CliError, Kind, file_error};
+use crate::files::read_bytes;
+use crate::output::ProgressLine;
+use crate::run::Ctx;
+use crate::size::show_size;
+
+/// A planned change of one bank of a disk.
+struct Job<'a> {
+    path: &'a Path,
+    args: &'a ChangeArgs,
+    bank: char,
+    /// For the name of the undo file.
+    verb: &'static str,
+    plan: ChangePlan,
+    /// Files that are removed, and the folder for their copies.
+    removed: Vec<String>,
+    keep: Option<PathBuf>,
+}
+
+impl Job<'_> {
+    /// Says what would be done, or asks and does it.
+    fn run(&self, ctx: &Ctx) -> Result<Changed, CliError> {
+        let mut changed = Changed {
+            disk: self.path.to_owned(),
+            bank: self.bank,
+            what: self.plan.what().to_owned(),
+            dry_run: ctx.dry_run,
+            steps: self.plan.steps(),
+            notes: self.plan.notes().to_vec(),
+            bytes: self.plan.bytes(),
+            undo: None,
+            kept: Vec::new(),
+            next_boot: String::new(),
+        };
+        // Also a rehearsal finds out whether the disk could be had for writing.
+        let mut disk = change_esx(self.path, self.args.force)?;
+        if !ctx.dry_run && !self.plan.is_empty() {
+            let size = show_size(self.plan.bytes());
+            let question = format!(
+                "{} of {}? {size} are overwritten; bank undo takes it back",
+                self.plan.what(),
+                self.path.display()
+            );
+            ask(ctx, &question)?;
+            let mut undo = NewUndo::create(
+                &ctx.state,
+                self.args.undo.as_deref(),
+                &format!("{}-{}", self.verb, self.bank),
+            )?;
+            changed.kept = self.keep_copies(&disk, &undo)?;
+            self.apply(&mut disk, &mut undo)?;
+            changed.undo = Some(undo.path().to_owned());
+        }
+        let esx = find_banks(&disk).map_err(|cause| {
+            CliError::new(Kind::Failed, format!("{}: looking at it again", self.path.display()))
+                .because(cause)
+        })?;
+        changed.next_boot = esx.next_boot(&esx.selection());
+        Ok(changed)
+    }
+
+    fn apply(&self, disk: &mut BlockFile, undo: &mut NewUndo) -> Result<(), CliError> {
+        let mut line = ProgressLine::bytes(self.verb, 0);
+        let mut last = None;
+        let mut tell = |step: Step, done: u64, total: u64| {
+            if last != Some(step) {
+                line.step(format!("bank {}: {step}", self.bank), total);
+                last = Some(step);
+            }
+            line.set(done);
+        };
+        let applied = apply(disk, &self.plan, undo, now(), &mut tell);
+        line.finish();
+        applied.map(drop).map_err(|cause| {
+            let error = change_error(self.path, cause);
+            if undo.is_sealed() {
+                let undo = undo.path().display();
+                error.remedy(format!(
+                    "run the same command again, or take it back: lifeboat bank undo {} {undo}",
+                    self.path.display()
+                ))
+            } else {
+                error
+            }
+        })
+    }
+
+    /// Copies what will be removed, as far as it can be read.
+    fn keep_copies(&self, disk: &BlockFile, undo: &NewUndo) -> Result<Vec<PathBuf>, CliError> {
+        if self.removed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let folder = self.keep.clone().unwrap_or_else(|| undo.path().with_extension("files"));
+        let mut kept = Vec::new();
+        for (number, path) in self.removed.iter().enumerate() {
+            // A name on a foreign volume is not a name of ours: numbered, and reduced to harmless letters.
+            let copy = folder.join(format!("{:03}-{}", number + 1, harmless(path)));
+            std::fs::create_dir_all(&folder)
+                .map_err(|source| file_error("making the folder", &folder, source))?;
+            let mut content = Vec::new();
+            let mut take = |piece: &[u8]| {
+                content.extend_from_slice(piece);
+                if content.len() as u64 > KEPT_LIMIT {
+                    Err(io::ErrorKind::FileTooLarge.into())
+                } else {
+                    Ok(())
+                }
+            };
+            match read_removed(disk, &self.plan, path, &mut take) {
+                Ok(_) => {
+                    std::fs::write(&copy, &content).map_err(|source| file_error("writing", &copy, source))?;
+                    kept.push(copy);
+                }
+                // What cannot be read whole: the undo file leads back to it all the same.
+                Err(ChangeError::Fat { .. } | ChangeError::Io { .. }) => {}
+                Err(cause) => return Err(change_error(self.path, cause)),
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// Most bytes of a removed file that are copied; larger ones are in the undo file only as far as their entries go.
+const KEPT_LIMIT: u64 = 512 << 20;
+
+fn harmless(path: &str) -> String {
+    let letter =
+        |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '_' };
+    path.chars().map(letter).take(80).collect()
+}
+
+pub(in crate::commands::bank) fn clean(ctx: &Ctx, args: &CleanArgs) -> Result<(), CliError> {
+    let path = &args.disk;
+    let (file, esx) = look_esx(
+        path,
+        "banks of Lifeboat hosts hold two files each; look at them with: lifeboat bank check",
+    )?;
+    if let Some(name) = &args.bank {
+        named(&esx, name)?;
+    }
+    let wanted = |bank: &&EsxBank| {
+        args.bank.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&bank.letter.to_string()))
+    };
+    let report = examine(&file, &esx, Depth::Structure);
+    let mut jobs = Vec::new();
+    for bank in esx.banks.iter().filter(wanted) {
+        let foreign = foreign_of(&report, bank.letter);
+        let job = |verb, plan, removed| Job {
+            path,
+            args: &args.change,
+            bank: bank.letter,
+            verb,
+            plan,
+            removed,
+            keep: args.keep.clone(),
+        };
+        if !foreign.tops.is_empty() {
+            let plan =
+                plan_clean(&file, &esx, bank.letter, &foreign.tops).map_err(|cause| change_error(path, cause))?;
+            jobs.push(job("clean", plan, foreign.files));
+        }
+        let plan = plan_clear_dirty(&file, &esx, bank.letter).map_err(|cause| change_error(path, cause))?;
+        if !plan.is_empty() {
+            jobs.push(job("clear-dirty", plan, Vec::new()));
+        }
+    }
+    run_all(ctx, path, jobs)
+}
+
+fn run_all(ctx: &Ctx, path: &Path, jobs: Vec<Job<'_>>) -> Result<(), CliError> {
+    let mut changes = Vec::new();
+    for job in jobs {
+        changes.push(job.run(ctx)?);
+    }
+    show_changes(ctx, path, &changes)
+}
+
+pub(in crate::commands::bank) fn rebuild(
+    ctx: &Ctx,
+    args: &RebuildArgs,
+    file: &BlockFile,
+    esx: &EsxDisk,
+) -> Result<(), CliError> {
+    let path = &args.disk;
+    let (bank, from) = (named(esx, &args.bank)?, named(esx, &args.from)?);
+    let state = match &args.state_of {
+        None => KeepState::Own,
+        Some(name) => {
+            let of = named(esx, name)?;
+            if of.letter == from.letter { KeepState::Source } else { KeepState::Own }
+        }
+    };
+    let mut random = [0_u8; 20];
+    getrandom::fill(&mut random)
+        .map_err(|cause| CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause))?;
+    let (mut uuid, mut serial) = ([0_u8; 16], [0_u8; 4]);
+    uuid.copy_from_slice(&random[..16]);
+    serial.copy_from_slice(&random[16..]);
+    let request = RebuildRequest {
+        bank: bank.letter,
+        from: from.letter,
+        fallback: if args.fall_back { Fallback::Usable } else { Fallback::AfterNextUpdate },
+        state,
+        uuid,
+        serial: u32::from_le_bytes(serial),
+    };
+    let plan = plan_rebuild(file, esx, &request).map_err(|cause| change_error(path, cause))?;
+    let job = Job {
+        path,
+        args: &args.change,
+        bank: bank.letter,
+        verb: "rebuild",
+        plan,
+        removed: Vec::new(),
+        keep: None,
+    };
+    run_all(ctx, path, vec![job])
+}
+
+pub(in crate::commands::bank) fn set_next(ctx: &Ctx, args: &SetNextArgs) -> Result<(), CliError> {
+    let path = &args.disk;
+    let (file, esx) = look_esx(path, "use: lifeboat bank activate DISK --bank BANK")?;
+    let bank = named(&esx, &args.bank)?;
+    let report = examine(&file, &esx, Depth::Content);
+    let request = NextRequest {
+        bank: bank.letter,
+        by: if args.other_invalid { NextBy::OtherInvalid } else { NextBy::Counter },
+        state: if args.trial { NextState::Trial } else { NextState::Valid },
+        content: content_of(&report, &esx, bank.letter),
+        force: args.even_damaged,
+    };
+    let plan = plan_set_next(&file, &esx, &request).map_err(|cause| change_error(path, cause))?;
+    let job = Job {
+        path,
+        args: &args.change,
+        bank: bank.letter,
+        verb: "set-next",
+        plan,
+        removed: Vec::new(),
+        keep: None,
+    };
+    run_all(ctx, path, vec![job])
+}
+
+pub(in crate::commands::bank) fn import(ctx: &Ctx, args: &ImportArgs) -> Result<(), CliError> {
+    let path = &args.disk;
+    let (file, esx) = look_esx(path, "the saved state of a Lifeboat host travels with its banks")?;
+    let bank = named(&esx, &args.bank)?;
+    let state = read_bytes(&args.file, "the saved state", STATE_LIMIT)?;
+    let plan = plan_import(&file, &esx, bank.letter, &state).map_err(|cause| change_error(path, cause))?;
+    let job = Job {
+        path,
+        args: &args.change,
+        bank: bank.letter,
+        verb: "import",
+        plan,
+        removed: Vec::new(),
+        keep: None,
+    };
+    run_all(ctx, path, vec![job])
+}

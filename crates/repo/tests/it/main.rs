@@ -1,0 +1,10 @@
+//! Promises of repositories, one module per theme.
+
+mod attacks;
+mod cuts;
+mod fixture;
+mod owner;
+mod proxy;
+mod servers;
+mod state;
+mod wire;

@@ -1,0 +1,6 @@
+#![no_main]
+//! libFuzzer around `undo`.
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| lifeboat_lab::targets::run("undo", bytes));

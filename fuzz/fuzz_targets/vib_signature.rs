@@ -1,0 +1,6 @@
+#![no_main]
+//! libFuzzer around `vib_signature`.
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| lifeboat_lab::targets::run("vib_signature", bytes));
