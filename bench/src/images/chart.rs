@@ -95,7 +95,10 @@ fn draw(out: &mut String, measured: &Measured, panels: &[(&str, Vec<Bar<'_>>)]) 
             // Ours fills its row, so that colour is not the only sign.
             let (inset, thick) = if bar.ours { (2.0, ROW - 4.0) } else { (5.0, ROW - 10.0) };
             let (x, y) = (34.0 + NAMES, top + inset);
-            writeln!(out, "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{wide:.1}\" height=\"{thick}\"/>")?;
+            writeln!(
+                out,
+                "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{wide:.1}\" height=\"{thick}\"/>"
+            )?;
             text(out, (x + wide + 7.0, top + 16.0), word, "start", &bar.told)?;
             top += ROW;
         }
@@ -106,5 +109,9 @@ fn draw(out: &mut String, measured: &Measured, panels: &[(&str, Vec<Bar<'_>>)]) 
 }
 
 fn text(out: &mut String, at: (f64, f64), class: &str, anchor: &str, words: &str) -> std::fmt::Result {
-    writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\" class=\"{class}\" text-anchor=\"{anchor}\">{words}</text>", at.0, at.1)
+    writeln!(
+        out,
+        "<text x=\"{:.1}\" y=\"{:.1}\" class=\"{class}\" text-anchor=\"{anchor}\">{words}</text>",
+        at.0, at.1
+    )
 }

@@ -48,12 +48,16 @@ pub(super) fn run(place: &Place) -> Result<Checks, Failure> {
         return Ok(Checks { rows: Vec::new(), why_not: Some(why) });
     };
     if let Err(error) = place.script(MAKE) {
-        return Ok(Checks { rows: Vec::new(), why_not: Some(format!("the volume could not be made: {error}")) });
+        return Ok(Checks {
+            rows: Vec::new(),
+            why_not: Some(format!("the volume could not be made: {error}")),
+        });
     }
     let bank = place.artifacts().join("bank.img");
     quiet("cat \"$BANK\" >/dev/null", &[("BANK", &bank)])?;
     let own = std::env::current_exe()?;
-    let mut rows = vec![("lifeboat, the file system".to_owned(), Vec::new()), ("fsck.fat -n".to_owned(), Vec::new())];
+    let mut rows =
+        vec![("lifeboat, the file system".to_owned(), Vec::new()), ("fsck.fat -n".to_owned(), Vec::new())];
     for _ in 0..ROUNDS {
         for (name, times) in &mut rows {
             let mut command = if name.starts_with("fsck") {

@@ -55,7 +55,8 @@ impl Place {
             )
             .into());
         }
-        let disk = options.disk.as_ref().map(|dir| dir.join(format!("lifeboat-bench-{}", std::process::id())));
+        let disk =
+            options.disk.as_ref().map(|dir| dir.join(format!("lifeboat-bench-{}", std::process::id())));
         std::fs::create_dir_all(ram.join("keep"))?;
         Ok(Self {
             artifacts: options.inputs.join("peers"),

@@ -102,6 +102,14 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
             }
         }
     }
+    // Some bytes are known only after a run.
+    for row in &mut rows {
+        if let Ok(figures) = &mut row.outcome
+            && figures.bytes.is_none()
+        {
+            figures.bytes = place.bytes(&row.way)?;
+        }
+    }
     let checks = if options.only.is_some() { Checks::default() } else { check::run(&place)? };
     let measured = Measured {
         rows,

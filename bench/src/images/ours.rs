@@ -42,13 +42,23 @@ pub(super) fn full() -> Vec<Way> {
 }
 
 pub(super) fn delta() -> Vec<Way> {
-    vec![Way {
-        name: "lifeboat bank install over v1",
-        kind: Kind::Delta,
-        reset: "rm -rf $T; mkdir -p $T; cat $A/ours/v1.img >$T/disk",
-        run: "$L bank install $T/disk $A/ours/v1-v2.lfb --trust $A/ours/k.pub --active A -y",
-        bytes: "stat -c %s $A/ours/v1-v2.lfb",
-        note: "delta bundle; the rest from the running bank, which is not changed; everything read back",
-        ..NOTHING
-    }]
+    let over =
+        Way { kind: Kind::Delta, reset: "rm -rf $T; mkdir -p $T; cat $A/ours/v1.img >$T/disk", ..NOTHING };
+    vec![
+        Way {
+            name: "lifeboat, delta bundle",
+            run: "$L bank install $T/disk $A/ours/v1-v2.lfb --trust $A/ours/k.pub --active A -y",
+            bytes: "stat -c %s $A/ours/v1-v2.lfb",
+            note: "the rest from the running bank, which is not changed; everything read back",
+            ..over
+        },
+        Way {
+            name: "lifeboat, chunks over v1",
+            run: "$L bank install $T/disk $A/ours/v2.lfb --trust $A/ours/k.pub --active A -y",
+            bytes: "$L release diff $A/ours/v1.lfb $A/ours/v2.lfb --trust $A/ours/k.pub -o json \
+                    | awk '/\"from_bank\":/ { print $2 + 0 }' | tail -n 1",
+            note: "the whole bundle at hand, of which only the chunks are read that the running bank lacks",
+            ..over
+        },
+    ]
 }

@@ -200,8 +200,10 @@ pub(super) fn delta() -> Vec<Way> {
 }
 
 const CASYNC_NEEDS: &[(&str, &str)] = &[("casync", "casync")];
-const CASYNC: &str = "for v in v1 v2; do [ -s $A/$v.caibx ] || casync make --store=$A/$v.castr $A/$v.caibx $I/$v.img; done";
-const ZCK: &str = "for v in v1 v2; do [ -s $A/$v.zck ] || { zck -o $A/part $I/$v.img; mv $A/part $A/$v.zck; }; done";
+const CASYNC: &str =
+    "for v in v1 v2; do [ -s $A/$v.caibx ] || casync make --store=$A/$v.castr $A/$v.caibx $I/$v.img; done";
+const ZCK: &str =
+    "for v in v1 v2; do [ -s $A/$v.zck ] || { zck -o $A/part $I/$v.img; mv $A/part $A/$v.zck; }; done";
 const ZCK_SERVE: &str = "rm -rf $T; mkdir -p $T; dd if=/dev/zero of=$T/image bs=1M count=800 status=none
 cat >$T/conf <<END
 worker_processes 1; pid $T/pid; error_log $T/err; daemon on; user root;
@@ -219,8 +221,12 @@ for v in \"$@\"; do ostree commit --repo=$A/part -b $v --tree=tar=$I/$v.tar --ta
 commit ostree-v1 v1; commit ostree-v2 v2; commit ostree v1 v2";
 const OSTREE_RUN: &str = "ostree pull --repo=$T/repo o v2; ostree checkout --repo=$T/repo -H v2 $T/tree";
 
-const RAUC_NEEDS: &[(&str, &str)] =
-    &[("rauc", "rauc"), ("mksquashfs", "squashfs-tools"), ("openssl", "openssl"), ("dbus-daemon", "dbus-daemon")];
+const RAUC_NEEDS: &[(&str, &str)] = &[
+    ("rauc", "rauc"),
+    ("mksquashfs", "squashfs-tools"),
+    ("openssl", "openssl"),
+    ("dbus-daemon", "dbus-daemon"),
+];
 
 /// A service on a bus of its own; the machine's bus and its slots are left alone.
 macro_rules! rauc_reset {

@@ -332,6 +332,11 @@ impl Manifest {
         BundleError::MissingSlot { slot: slot.to_owned(), present: present.join(", ") }
     }
 
+    /// Refuses a release without the slot of this name.
+    pub fn require_slot(&self, name: &str) -> Result<(), BundleError> {
+        self.slot(name).map(|_| ()).ok_or_else(|| self.missing(name))
+    }
+
     /// The slot of this name.
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<&Slot> {

@@ -92,9 +92,7 @@ impl<T> Verified<T> {
 
     /// Fails with the first of `names` that is not a slot of the release.
     pub fn require_slots(&self, names: &[&str]) -> Result<(), BundleError> {
-        let has =
-            |name: &&str| self.manifest.slot(name).map(|_| ()).ok_or_else(|| self.manifest.missing(name));
-        names.iter().try_for_each(has)
+        names.iter().try_for_each(|name| self.manifest.require_slot(name))
     }
 }
 

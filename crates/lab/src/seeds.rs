@@ -61,7 +61,11 @@ fn release() -> ReleaseRef {
 fn disks(all: &mut Vec<Seed>) -> Result<(), SeedError> {
     let geometry = Geometry { boot: 4 * MIB, root: 2 * MIB, state: MIB };
     let mut ours = vec![0_u8; usize::try_from(geometry.disk_bytes())?];
-    create_layout(&mut ours, &geometry, &LayoutGuids::from_random(&std::array::from_fn(|at| u8::try_from(at).unwrap_or(0))))?;
+    create_layout(
+        &mut ours,
+        &geometry,
+        &LayoutGuids::from_random(&std::array::from_fn(|at| u8::try_from(at).unwrap_or(0))),
+    )?;
     add(all, "gpt", "ours", encode(&ours, ours.len() as u64));
     add(all, "gpt", "ours-claims-2-tb", encode(&ours, u64::MAX));
     for (name, layout) in
@@ -102,10 +106,7 @@ fn disks(all: &mut Vec<Seed>) -> Result<(), SeedError> {
 /// Damage that a driver's author should know: chains in circles, into free clusters and out of the volume.
 fn damages(volume: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let word = |at: usize| {
-        u16::from_le_bytes([
-            volume.get(at).copied().unwrap_or(0),
-            volume.get(at + 1).copied().unwrap_or(0),
-        ])
+        u16::from_le_bytes([volume.get(at).copied().unwrap_or(0), volume.get(at + 1).copied().unwrap_or(0)])
     };
     let table = usize::from(word(14)) * 512;
     let set = |changes: &[(usize, u8)]| {
@@ -170,11 +171,17 @@ fn words(all: &mut Vec<Seed>) {
     let cfg = "bootstate=0\ntitle=Loading\ntimeout=5\nprefix=\nkernel=b.b00\nkernelopt=\nmodules=k.b00 --- s.v00\n\
                build=8.0.2-0.0.22380479\nupdated=6\n";
     add(all, "bootcfg", "usual", cfg.as_bytes().to_vec());
-    let odd = "# note\r\nbootstate = 1\nupdated=0x10\nquickboot=0\nquickboot=\nkernel=a\nmodules=a b---c\nbuild=x";
+    let odd =
+        "# note\r\nbootstate = 1\nupdated=0x10\nquickboot=0\nquickboot=\nkernel=a\nmodules=a b---c\nbuild=x";
     add(all, "bootcfg", "odd", odd.as_bytes().to_vec());
     debug_assert!(BootCfg::read(cfg.as_bytes()).is_ok(), "the seed is no boot.cfg");
     add(all, "select", "two", format!("{cfg}\0{}", cfg.replace("updated=6", "updated=7")).into_bytes());
-    add(all, "select", "trial", format!("{}\0{cfg}\0{odd}", cfg.replace("bootstate=0", "bootstate=1")).into_bytes());
+    add(
+        all,
+        "select",
+        "trial",
+        format!("{}\0{cfg}\0{odd}", cfg.replace("bootstate=0", "bootstate=1")).into_bytes(),
+    );
     add(all, "state_tgz", "state", state_tgz("esx1.example"));
     let members = [TarMember::new("bin/vmx", vec![7; 700]), TarMember::new("etc/../../out", vec![1])];
     add(all, "state_tgz", "module", gzip(&visor_tar(&members)));
@@ -187,9 +194,15 @@ fn words(all: &mut Vec<Seed>) {
     let list = "Name      Version         Vendor  Acceptance Level  Install Date\n--------  --------------  ------  \
                 ----------------  ------------\nesx-base  8.0.2-0.0.1     VMware  VMwareCertified   2024-01-02\n";
     add(all, "vib_list", "esxcli", list.as_bytes().to_vec());
-    add(all, "vib_list", "json", br#"[{"Name":"esx-base","Version":"8.0.2-0.0.1","Vendor":"VMware"}]"#.to_vec());
+    add(
+        all,
+        "vib_list",
+        "json",
+        br#"[{"Name":"esx-base","Version":"8.0.2-0.0.1","Vendor":"VMware"}]"#.to_vec(),
+    );
     // A CMS envelope that says nothing (RFC 5652, SignedData without signers).
-    let empty = b"\x30\x23\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x16\x30\x14\x02\x01\x01\x31\x00\x30\x0b\
+    let empty =
+        b"\x30\x23\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x16\x30\x14\x02\x01\x01\x31\x00\x30\x0b\
                   \x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\x31\x00";
     add(all, "vib_signature", "no-signers", empty.to_vec());
 }
@@ -228,7 +241,12 @@ fn releases(all: &mut Vec<Seed>) -> Result<(), SeedError> {
     let magic = b"LFINDEX1";
     let mut index_from = body.windows(8).position(|window| window == magic).unwrap_or(0);
     for name in ["one", "two"] {
-        add(all, "chunk_index", name, body.get(index_from..).unwrap_or_default().iter().take(64 + 56).copied().collect());
+        add(
+            all,
+            "chunk_index",
+            name,
+            body.get(index_from..).unwrap_or_default().iter().take(64 + 56).copied().collect(),
+        );
         index_from += 64 + 56;
     }
     let mut signed = Vec::new();

@@ -130,7 +130,7 @@ fn a_dirty_bit_is_no_damage_but_is_said_to_fail_the_hosts_own_check() {
     let report = look(&image, Depth::Structure);
     assert_eq!(codes(&report), [("fat-dirty-table", Some('B'))]);
     let finding = &report.findings[0];
-    assert_eq!(finding.severity, EsxSeverity::Warning);
+    assert_eq!(finding.severity, EsxSeverity::Error, "no damage, and it stops an upgrade");
     assert!(finding.next_upgrade.contains("no damage") && finding.next_upgrade.contains("refuses"));
     assert!(report.damage.iter().all(lifeboat_bank::esx::check::BankDamage::is_clean));
 }

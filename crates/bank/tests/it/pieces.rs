@@ -1,4 +1,8 @@
 //! Installs of a root image that comes in pieces, in any order.
+#![expect(
+    clippy::items_after_statements,
+    reason = "a source that misbehaves stands in the test that needs it"
+)]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

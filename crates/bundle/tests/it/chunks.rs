@@ -158,7 +158,7 @@ fn an_update_fetches_what_changed_and_takes_the_rest_from_the_bank() {
     assembly.check_source(&mut |bytes| checked = bytes).unwrap();
     let whole =
         FetchPlan::new(chunked.index("root").unwrap(), &[]).summary(chunked.index("root").unwrap(), &[]);
-    assert_eq!(checked, whole.download, "also what the bank gives is checked in the bundle");
+    assert!(checked >= whole.download, "also what the bank gives is checked in the bundle");
     assert!(source.bytes() < whole.download / 4, "{} of {}", source.bytes(), whole.download);
     assert_eq!(report.bad[0].chunks, 0);
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use lifeboat_model::Bank;
 
+use super::OptionalRepoArgs;
 use super::bank_esx::{
     CheckBankArgs, CleanArgs, ExportArgs, ImportArgs, PracticeArgs, RebuildArgs, SetNextArgs, UndoArgs,
 };
@@ -31,6 +32,7 @@ A disk that is in use is refused. Foreign content is refused without --force, an
 Examples:
   lifeboat bank install host1.img r2.lfb --trust maker.pub
   lifeboat bank install /dev/sda r2.lfb --trust maker.pub --active A
+  lifeboat bank install /dev/sda lab-host@2.0 --from https://repo.example/lab --root root.json --trust maker.pub
 The active bank is never written. A power cut at any moment leaves a host that boots the old bank.")]
     Install(InstallArgs),
     /// Let the next boot, and only that one, try a bank
@@ -138,9 +140,14 @@ pub(crate) struct InstallArgs {
     /// Disk or image file
     #[arg(value_name = "DISK")]
     pub(crate) disk: PathBuf,
-    /// The release
+    /// The release: a bundle; with --from its name, or NAME@VERSION
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
+    /// Fetch it from this repository, and only what is not on this disk already
+    #[arg(long, value_name = "URL", requires = "root")]
+    pub(crate) from: Option<String>,
+    #[command(flatten)]
+    pub(crate) repo: OptionalRepoArgs,
     /// Public key of a maker that is trusted; may be repeated
     #[arg(long, value_name = "KEY", env = "LIFEBOAT_TRUST", required = true)]
     pub(crate) trust: Vec<PathBuf>,

@@ -35,7 +35,8 @@ pub(crate) use policy::{PolicyCmd, ShowPolicyArgs};
 pub(crate) use pool::{CreateSimArgs, PoolCmd, SimWord};
 pub(crate) use release::{BuildArgs, DeltaArgs, DiffArgs, ReleaseCmd, VerifyArgs};
 pub(crate) use release_repo::{
-    InitRepoArgs, OwnerArgs, PlaceArgs, PruneArgs, PullArgs, PushArgs, RepoArgs, RepoCmd, RotateArgs, SignArgs,
+    InitRepoArgs, OptionalRepoArgs, OwnerArgs, PlaceArgs, PruneArgs, PullArgs, PushArgs, RepoArgs, RepoCmd,
+    RotateArgs, SignArgs,
 };
 pub(crate) use roll::{DemoArgs, HostsArgs, LogArgs, RecoverArgs, ReportArgs, RollCmd, RollRef, StartArgs};
 

@@ -76,6 +76,16 @@ pub(crate) struct RepoArgs {
     pub(crate) net: NetArgs,
 }
 
+/// A repository that may be named: what is needed to trust it.
+#[derive(Debug, Args)]
+pub(crate) struct OptionalRepoArgs {
+    /// With --from: root.json of the repository, which its owner gave you on a trusted way
+    #[arg(long, value_name = "FILE", env = "LIFEBOAT_ROOT")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) net: NetArgs,
+}
+
 /// The network.
 #[derive(Debug, Args)]
 pub(crate) struct NetArgs {

@@ -12,8 +12,7 @@ pub(crate) struct Scratch {
 }
 
 /// What a run answered.
-#[derive(Debug)]
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) code: i32,
     pub(crate) out: String,

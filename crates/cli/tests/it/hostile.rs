@@ -174,7 +174,8 @@ fn a_saved_state_that_unpacks_without_end_or_leads_out_is_refused() {
 
 /// A symbolic link to the root of the host, and a file through it.
 fn outer_link() -> Vec<u8> {
-    let mut inner = tar(&[TarMember::new("etc/out", Vec::new()), TarMember::new("etc/out/shadow", b"x".to_vec())]);
+    let mut inner =
+        tar(&[TarMember::new("etc/out", Vec::new()), TarMember::new("etc/out/shadow", b"x".to_vec())]);
     // Type letter and target of the first header (POSIX ustar), and its checksum anew.
     inner[156] = b'2';
     inner[157..159].copy_from_slice(b"/\0");
@@ -201,7 +202,11 @@ fn a_depot_that_leads_out_or_claims_terabytes_is_named_and_writes_nothing() {
     let entry = vast.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
     vast[entry + 20..entry + 28].copy_from_slice(&[0xfe, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xff]);
     let cases = [
-        ("out.zip", zip(&[("../../out".to_owned(), b"x".to_vec()), ("/etc/out".to_owned(), b"x".to_vec())]), true),
+        (
+            "out.zip",
+            zip(&[("../../out".to_owned(), b"x".to_vec()), ("/etc/out".to_owned(), b"x".to_vec())]),
+            true,
+        ),
         ("vast.zip", vast, true),
         ("cut.zip", good[..good.len() / 2].to_vec(), true),
         ("bomb.vib", built.bytes, false),
@@ -226,7 +231,8 @@ fn a_bundle_that_claims_terabytes_is_refused_before_memory_is_taken() {
     scratch.key("k");
     scratch.release(1);
     let good = scratch.read("r1.lfb");
-    for (name, at, len) in [("manifest", 12, 4), ("signatures", 16, 4), ("contents", 20, 4), ("body", 24, 8)] {
+    for (name, at, len) in [("manifest", 12, 4), ("signatures", 16, 4), ("contents", 20, 4), ("body", 24, 8)]
+    {
         let mut bundle = good.clone();
         bundle[at..at + len].fill(0xff);
         scratch.write("bad.lfb", &bundle);

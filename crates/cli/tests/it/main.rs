@@ -6,6 +6,8 @@
 mod bank;
 mod check;
 mod common;
+mod depot;
+mod esx_bank;
 mod help;
 mod host;
 mod hostile;

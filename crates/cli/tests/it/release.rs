@@ -121,7 +121,7 @@ fn a_bundle_is_not_written_over_a_part_of_its_release() {
 }
 
 /// The root of a release, long enough for many chunks.
-fn long_root(scratch: &Scratch, serial: u8) {
+pub(crate) fn long_root(scratch: &Scratch, serial: u8) {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut root: Vec<u8> = std::iter::repeat_with(|| {
         state ^= state << 13;

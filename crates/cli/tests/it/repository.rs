@@ -1,6 +1,7 @@
 //! Repositories: made, pushed to, pulled from, signed by several, pruned, rotated.
 
 use super::common::Scratch;
+use super::release::long_root;
 
 const OWNER: [&str; 6] = ["--root", "root.json", "--key", "root", "--key", "online"];
 
@@ -105,4 +106,45 @@ fn a_place_that_does_not_answer_is_told_as_such() {
     let list = ["release", "list", "http://127.0.0.1:1/releases", "--root", "root.json"];
     scratch.run(&list).refused(8, &["http://127.0.0.1:1/releases/metadata/2.root.json", "refused"]);
     scratch.run(&["release", "list", "ftp://x/y", "--root", "root.json"]).refused(2, &["s3://"]);
+}
+
+#[test]
+fn a_host_is_installed_from_a_repository_and_fetches_only_what_its_running_bank_lacks() {
+    let scratch = with_repository();
+    for serial in [1, 2] {
+        long_root(&scratch, serial);
+        let (dir, version) = (format!("r{serial}"), format!("{serial}.0"));
+        let words =
+            ["release", "build", &dir, "--out", &format!("r{serial}.lfb"), "--name", "box", "--key", "k"];
+        let more = ["--version", &version, "--serial", &serial.to_string(), "--no-verity"];
+        scratch.run(&[&words[..], &more].concat()).done();
+        let bundle = format!("r{serial}.lfb");
+        let push = ["release", "push", &bundle, "repo2", "--trust", "k.pub"];
+        if serial == 1 {
+            let keys = ["--root-key", "root", "--online-key", "online", "--out", "root2.json"];
+            scratch.run(&[&["release", "init-repo", "repo2"][..], &keys].concat()).done();
+        }
+        let owner = ["--root", "root2.json", "--key", "root", "--key", "online"];
+        scratch.run(&[&push[..], &owner].concat()).done();
+    }
+    scratch.run(&["bank", "init", "host.img", "--size", "96M"]).done();
+    let install = |more: &[&str]| {
+        let words =
+            ["bank", "install", "host.img", "box", "--from", "repo2", "--trust", "k.pub", "-y", "-o", "json"];
+        scratch.run(&[&words[..], &["--root", "root2.json"], more].concat())
+    };
+    // The newest one is asked for by its name alone.
+    scratch.run(&["bank", "install", "host.img", "r1.lfb", "--trust", "k.pub", "-y"]).done();
+    let done = install(&["--active", "A"]).json();
+    assert_eq!((&done["bank"], &done["release"]["serial"]), (&"B".into(), &2.into()), "{done}");
+    let plan = &done["root"]["plan"];
+    let (fetched, total) = (plan["download"].as_u64().unwrap(), plan["total"]["bytes"].as_u64().unwrap());
+    assert!(fetched * 10 < total, "{plan}");
+    let check = scratch.run(&["bank", "check", "host.img", "-o", "json"]);
+    assert_eq!(check.json()["verdict"], "good", "{check:#?}");
+    // Without its trusted root a repository is not asked.
+    let words =
+        ["bank", "install", "host.img", "box", "--from", "repo2", "--trust", "k.pub", "--active", "A"];
+    let refused = scratch.run(&words);
+    assert!(refused.code == 2 && refused.err.contains("--root"), "{refused:#?}");
 }

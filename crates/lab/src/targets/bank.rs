@@ -12,8 +12,8 @@ use lifeboat_bank::state::{
     Limits, check_path, parse_declaration, parse_migration, read_archive, read_header,
 };
 use lifeboat_bank::uki::parse_uki;
-use lifeboat_model::{Bank, Sha256Hex};
 use lifeboat_model::io::{ReadAt, WriteAt};
+use lifeboat_model::{Bank, Sha256Hex};
 
 use super::disk::Sparse;
 

@@ -3,7 +3,9 @@
 use std::io::Read;
 
 use ed25519_dalek::{Signer, SigningKey};
-use lifeboat_bundle::{ChunkIndex, Manifest, PublicKey, Rules, SecretKey, TrustStore, inspect, open, open_stream};
+use lifeboat_bundle::{
+    ChunkIndex, Manifest, PublicKey, Rules, SecretKey, TrustStore, inspect, open, open_stream,
+};
 use lifeboat_model::Sha256Hex;
 
 const SEED: [u8; 32] = [1; 32];
@@ -65,10 +67,12 @@ pub(super) fn whole(bytes: &[u8]) {
 /// then the rest. The digest of the head is made right too.
 pub(super) fn signed(bytes: &[u8]) {
     let Some((head, rest)) = bytes.split_at_checked(6) else { return };
-    let word = |at: usize| usize::from(u16::from_le_bytes([
-        head.get(at).copied().unwrap_or(0),
-        head.get(at + 1).copied().unwrap_or(0),
-    ]));
+    let word = |at: usize| {
+        usize::from(u16::from_le_bytes([
+            head.get(at).copied().unwrap_or(0),
+            head.get(at + 1).copied().unwrap_or(0),
+        ]))
+    };
     let (manifest, rest) = rest.split_at(word(2).min(rest.len()));
     let (contents, body) = rest.split_at(word(4).min(rest.len()));
     let Some(list) = signatures(manifest) else { return };
@@ -76,10 +80,12 @@ pub(super) fn signed(bytes: &[u8]) {
         let mut bundle = b"LFBUNDL1".to_vec();
         let version = u32::try_from(version).unwrap_or(1);
         let contents = if version == 1 { &[][..] } else { contents };
-        for number in [manifest.len(), list.len(), contents.len()].into_iter().fold(vec![version], |mut all, len| {
-            all.push(u32::try_from(len).unwrap_or(0));
-            all
-        }) {
+        for number in
+            [manifest.len(), list.len(), contents.len()].into_iter().fold(vec![version], |mut all, len| {
+                all.push(u32::try_from(len).unwrap_or(0));
+                all
+            })
+        {
             bundle.extend_from_slice(&number.to_le_bytes());
         }
         bundle.extend_from_slice(&(body.len() as u64).to_le_bytes());
@@ -100,7 +106,10 @@ fn signatures(manifest: &[u8]) -> Option<String> {
     let mut message = b"lifeboat release manifest, signing rules 1\0".to_vec();
     message.extend_from_slice(manifest);
     let bytes = SigningKey::from_bytes(&SEED).sign(&message).to_bytes();
-    let sig: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // A digest is printed as hexadecimal digits; a signature is as long as two of them.
+    let (front, back) = bytes.split_at(32);
+    let half = |half: &[u8]| Some(Sha256Hex(half.try_into().ok()?).to_string());
+    let sig = format!("{}{}", half(front)?, half(back)?);
     let id = SecretKey::from_random(SEED, "fuzz").ok()?.public().id();
     Some(format!(
         r#"{{"schema":"lifeboat.signatures/1","signatures":[{{"key_id":"{id}","algorithm":"ed25519","sig":"{sig}"}}]}}"#

@@ -87,7 +87,8 @@ impl ReadAt for Sparse<'_> {
         for (first, piece) in &self.pieces {
             let (from, to) = (offset.max(*first), end.min(first + piece.len() as u64));
             let count = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
-            let source = usize::try_from(from - first.min(&from)).ok().and_then(|at| piece.get(at..at + count));
+            let source =
+                usize::try_from(from - first.min(&from)).ok().and_then(|at| piece.get(at..at + count));
             let target = usize::try_from(from - offset).ok().and_then(|at| buf.get_mut(at..at + count));
             if let (Some(source), Some(target), 1..) = (source, target, count) {
                 target.copy_from_slice(source);

@@ -50,12 +50,17 @@ fn every_target_has_a_program_a_corpus_and_nothing_has_no_target() {
     let known: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(known.len(), TARGETS.len(), "two targets have one name");
     assert_eq!(names(&fuzz().join("corpus")), known);
-    let programs: BTreeSet<String> =
-        names(&fuzz().join("fuzz_targets")).iter().map(|name| name.trim_end_matches(".rs").to_owned()).collect();
+    let programs: BTreeSet<String> = names(&fuzz().join("fuzz_targets"))
+        .iter()
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .collect();
     assert_eq!(programs, known);
     let manifest = std::fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
     for name in &known {
-        assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name} has no program in fuzz/Cargo.toml");
+        assert!(
+            manifest.contains(&format!("name = \"{name}\"\n")),
+            "{name} has no program in fuzz/Cargo.toml"
+        );
     }
 }
 
@@ -65,7 +70,11 @@ fn the_seeds_in_the_corpus_are_what_our_writers_make() {
     for (target, name, bytes) in seeds().unwrap() {
         let path = fuzz().join("corpus").join(target).join(format!("seed-{name}"));
         let kept = std::fs::read(&path).unwrap_or_default();
-        assert!(kept == bytes, "{} is not what is made: cargo run -p lifeboat-lab --bin hostile -- seeds fuzz/corpus", path.display());
+        assert!(
+            kept == bytes,
+            "{} is not what is made: cargo run -p lifeboat-lab --bin hostile -- seeds fuzz/corpus",
+            path.display()
+        );
         made += 1;
     }
     assert!(made >= TARGETS.len(), "{made} seeds for {} targets", TARGETS.len());

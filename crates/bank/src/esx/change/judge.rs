@@ -77,7 +77,21 @@ impl Banks {
     pub(super) fn of(disk: &dyn ReadAt, esx: &EsxDisk) -> Result<Self, ChangeError> {
         let identity = DiskIdentity::of(disk)
             .map_err(|source| ChangeError::Undo { doing: "reading the disk's identity for", source })?;
-        let list = esx.banks.iter().map(BankView::of).collect();
+        let list: Vec<BankView> = esx.banks.iter().map(BankView::of).collect();
+        if !esx.loader_reads_table() {
+            return Err(ChangeError::refused(
+                "changing a bank",
+                "the partition table at the front of the disk is not usable, and the loader reads no other",
+                "restore it from its copy at the end first (gdisk DISK, then r, b, w), then run this again",
+            ));
+        }
+        if let Some(bank) = list.iter().find(|bank| bank.offset.saturating_add(bank.bytes) > esx.bytes) {
+            return Err(ChangeError::refused(
+                "changing a bank",
+                format!("bank {} ends behind the end of this disk or image: it is cut off", bank.letter),
+                "copy the disk again, whole, and work on that copy",
+            ));
+        }
         Ok(Self { identity, list, readable: esx.loader_reads_table() })
     }
 

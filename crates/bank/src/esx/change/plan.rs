@@ -167,7 +167,7 @@ pub(in crate::esx) struct Epoch {
 ///
 /// Made by [`plan_set_next`](super::plan_set_next), [`plan_clean`](super::plan_clean),
 /// [`plan_rebuild`](super::plan_rebuild) and [`plan_import`](super::plan_import), carried out by
-/// [`apply`](super::apply).
+/// [`apply`](super::apply()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangePlan {
     pub(super) what: String,

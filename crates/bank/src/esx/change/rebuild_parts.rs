@@ -75,11 +75,23 @@ pub(super) fn members(disk: &dyn ReadAt, source: &EsxBank) -> Result<Vec<Member>
         let more = if more == 0 { String::new() } else { format!(", and {more} more") };
         return Err(format!("{}, which boot.cfg names, cannot be loaded{more}", missing.name));
     }
+    let cfg = source.cfg.as_ref().ok_or("it has no boot.cfg")?;
+    if cfg.values.kernel.is_empty() || cfg.values.modules.is_empty() {
+        return Err("its boot.cfg names no kernel or no module".to_owned());
+    }
+    if let Some(file) = content.unnamed().next() {
+        return Err(format!("{} looks like a module, and its boot.cfg does not name it", file.path));
+    }
     let view = source.volume.as_ref().ok_or("its volume cannot be read")?;
     let chains = view.chains(disk).map_err(|why| format!("it {why}"))?;
     let mut out = Vec::new();
     for file in content.belonging() {
         let broken = |why: String| format!("{} {why}", file.path);
+        if !content.owns(file) {
+            return Err(broken(
+                "shares its clusters with another file, or its chain does not fit its size".to_owned(),
+            ));
+        }
         let runs = chains.extents(file.cluster, file.len).map_err(broken)?;
         let inspected = inspect(disk, &runs).map_err(|error| broken(format!("is not whole: {error}")))?;
         if file.len == 0 {

@@ -86,6 +86,12 @@ fn first_fault(bank: &EsxBank, content: &BankContent) -> Option<String> {
     if cfg.values.kernel.is_empty() {
         return Some("boot.cfg names no kernel".to_owned());
     }
+    if cfg.values.modules.is_empty() {
+        return Some("boot.cfg names no module".to_owned());
+    }
+    if let Some(file) = content.unnamed().next() {
+        return Some(format!("{} looks like a module, and boot.cfg does not name it", file.path));
+    }
     if let Some(missing) = content.missing.first() {
         return Some(format!("{} is missing", missing.name));
     }
@@ -96,7 +102,9 @@ fn first_fault(bank: &EsxBank, content: &BankContent) -> Option<String> {
             Look::NotLooked | Look::Whole(_) if needed && file.len == 0 => {
                 Some(format!("{} has no content", file.path))
             }
-            Look::NotLooked if !file.whole => Some(format!("the chain of {} is damaged", file.path)),
+            Look::NotLooked | Look::Whole(_) if !content.owns(file) => {
+                Some(format!("{} shares clusters with another file, or its chain is damaged", file.path))
+            }
             Look::NotLooked | Look::Whole(_) => None,
         }
     })

@@ -17,6 +17,7 @@ pub(super) fn judge(findings: &mut Vec<EsxFinding>, subject: &Subject<'_>, optio
     for file in subject.content.belonging() {
         of_file(findings, subject, file);
     }
+    unnamed(findings, subject);
     foreign(findings, subject);
     let letter = subject.bank.letter;
     if let Some((_, manifest)) = options.manifests.iter().find(|(bank, _)| *bank == letter) {
@@ -93,6 +94,28 @@ fn of_file(findings: &mut Vec<EsxFinding>, subject: &Subject<'_>, file: &BankFil
         }
         Look::Whole(_) | Look::NotLooked => {}
     }
+}
+
+/// Modules that nobody names: a line of boot.cfg was lost, or an older release left them. Never removed.
+fn unnamed(findings: &mut Vec<EsxFinding>, subject: &Subject<'_>) {
+    // Without a boot.cfg nothing is named, and that is a finding of its own.
+    if subject.bank.cfg.is_none() {
+        return;
+    }
+    let names: Vec<&str> = subject.content.unnamed().map(|file| file.path.as_str()).collect();
+    let Some(first) = names.first() else { return };
+    let more = if names.len() == 1 { String::new() } else { format!(" and {} more", names.len() - 1) };
+    let text = format!(
+        "{first}{more} look like modules, and boot.cfg does not name them: a line of boot.cfg was lost or cut, or an \
+         older release left them; `bank clean` leaves them alone"
+    );
+    let next = "the system comes up without what is not named; an update may fail at them";
+    findings.push(
+        subject
+            .finding("esx-module-unnamed", subject.weight(), text, next)
+            .at(*first)
+            .with(subject.rebuild()),
+    );
 }
 
 fn foreign(findings: &mut Vec<EsxFinding>, subject: &Subject<'_>) {

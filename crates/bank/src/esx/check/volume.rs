@@ -11,6 +11,7 @@ const REFUSES: &str = "the file system check that ESXi 7.0 U3, 8.0 U1 and later 
 const DIRTY: &str = "no damage, but the file system check that ESXi 7.0 U3, 8.0 U1 and later make before an update \
                      refuses the host for this mark alone";
 const UNSEEN: &str = "the loader does not see this bank, and an update cannot write into it";
+const CUT: &str = "nothing may be written here; copy the disk again, whole";
 const NOTHING: &str = "nothing";
 
 pub(super) fn judge(findings: &mut Vec<EsxFinding>, subject: &Subject<'_>) {
@@ -35,8 +36,12 @@ fn of_finding(subject: &Subject<'_>, seen: &FatFinding) -> EsxFinding {
         None => false,
     };
     let (severity, next, remedy) = match seen.severity {
-        FatSeverity::Innocent if dirty => (EsxSeverity::Warning, DIRTY, subject.clean()),
+        FatSeverity::Innocent if dirty => (EsxSeverity::Error, DIRTY, subject.clean()),
         FatSeverity::Innocent => (EsxSeverity::Note, NOTHING, None),
+        // What is cut off here may be whole on the disk that it was copied from.
+        FatSeverity::Damage | FatSeverity::Unreadable if seen.code == FatCode::ImageCut => {
+            (EsxSeverity::Error, CUT, None)
+        }
         FatSeverity::Unreadable => (EsxSeverity::Error, UNSEEN, subject.rebuild()),
         FatSeverity::Damage if ghost => (EsxSeverity::Error, CLEARS, subject.rebuild()),
         FatSeverity::Damage => (EsxSeverity::Error, REFUSES, subject.rebuild()),

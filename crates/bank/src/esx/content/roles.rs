@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::foreign::Leaver;
 use super::look::Look;
 use crate::esx::EsxBank;
-use crate::fat::{FatNode, FatReport, examine};
+use crate::esx::bootcfg::BootCfg;
+use crate::fat::{FatCode, FatNode, FatReport, examine};
 
 /// Names that belong to every bank although its `boot.cfg` may not name them: the file itself, the list of what is
 /// installed, the host's saved state, the state that takes its place on the first boot of a copied image, and of ESXi
@@ -126,6 +127,18 @@ impl BankContent {
         self.files.iter().filter(|file| file.role.belongs())
     }
 
+    /// Whether no other file owns a part of this one, and its chain fits its size. When the two FATs differ that cannot
+    /// be said of any file; then the loader's own reading, by the first FAT, and the content's checksum decide.
+    #[must_use]
+    pub fn owns(&self, file: &BankFile) -> bool {
+        file.whole || self.fat.has(FatCode::CopiesDiffer)
+    }
+
+    /// Files in the root that look like modules, and that boot.cfg does not name: a line of it may be lost.
+    pub fn unnamed(&self) -> impl Iterator<Item = &BankFile> {
+        self.files.iter().filter(|file| file.role == Role::Unclaimed && looks_like_a_module(file))
+    }
+
     /// Foreign files and directories of the root directory; what lies in such a directory goes with it.
     pub fn foreign(&self) -> impl Iterator<Item = &BankFile> {
         self.files.iter().filter(|file| matches!(file.role, Role::Foreign { .. }) && !file.path.contains('/'))
@@ -173,7 +186,35 @@ pub fn survey(disk: &dyn ReadAt, bank: &EsxBank) -> BankContent {
             let _ = claim(&mut files, name, role);
         }
     }
+    disclaim(cfg, &mut files);
     BankContent { letter: bank.letter, fat, files, missing }
+}
+
+/// Takes back the word "foreign" where it may rest on a boot.cfg that lost a line: from everything, if it names no
+/// kernel, no module, or a folder; else from files that look like modules. What is foreign may be removed, and the
+/// modules of a bank must never be.
+fn disclaim(cfg: &BootCfg, files: &mut [BankFile]) {
+    let values = &cfg.values;
+    let kernel = files.iter().any(|file| file.role == Role::Kernel);
+    let trusted = cfg.refused.is_none() && kernel && !values.modules.is_empty() && values.prefix.is_empty();
+    for file in files.iter_mut().filter(|file| matches!(file.role, Role::Foreign { .. })) {
+        if !trusted || looks_like_a_module(file) {
+            file.role = Role::Unclaimed;
+        }
+    }
+}
+
+/// Whether the installer gives such names: eight characters, a letter and two digits; or one of the packed archives.
+fn looks_like_a_module(file: &BankFile) -> bool {
+    let (name, extension) = file.short.rsplit_once('.').unwrap_or((&file.short, ""));
+    let numbered = match extension.as_bytes() {
+        [letter, tens, ones] => {
+            letter.is_ascii_alphabetic() && tens.is_ascii_digit() && ones.is_ascii_digit()
+        }
+        _ => false,
+    };
+    let packed = extension.eq_ignore_ascii_case("gz") || extension.eq_ignore_ascii_case("tgz");
+    !file.is_dir && !file.path.contains('/') && !name.is_empty() && (numbered || packed) && !file.ghost
 }
 
 fn file_of(node: &FatNode) -> BankFile {

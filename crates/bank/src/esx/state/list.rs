@@ -10,7 +10,7 @@ use crate::esx::hex::hex;
 use crate::fat::Extent;
 
 /// Most bytes that a saved state unpacks to, with the archive inside. A real one has some megabytes.
-pub const MAX_STATE: u64 = 1 << 30;
+pub const MAX_STATE: u64 = 256 << 20;
 /// Most members that are listed.
 const MAX_LISTED: usize = 50_000;
 

@@ -101,7 +101,8 @@ pub fn examine_undo(disk: &dyn ReadAt, file: &UndoFile<'_>) -> Result<UndoState,
     }
     // A step whose bytes are all there may have happened even if they were there before it: it is taken back too, as
     // its state of the disk belongs between the others.
-    while complete.get(step_index(state.reached + 1)) == Some(&true) {
+    // Without any trace of the change there was none.
+    while state.reached > 0 && complete.get(step_index(state.reached + 1)) == Some(&true) {
         state.reached += 1;
     }
     Ok(state)

@@ -210,9 +210,7 @@ fn same_but_state(first: &Table, second: &Table, shape: &Shape) -> bool {
 
 fn copies_differ(differ: &Differences, damage: (usize, usize), saner: FatCopy) -> FatFinding {
     let advice = match saner {
-        FatCopy::Second if damage.1 == 0 => {
-            "FAT 2 contradicts nothing: FAT 1 can be restored from it before anything else is done"
-        }
+        FatCopy::Second if damage.1 == 0 => "FAT 2 contradicts nothing: by it the files can still be read",
         FatCopy::Second => "FAT 2 has less damage, but neither can be trusted: rebuild the bank",
         FatCopy::First if damage.0 == 0 && damage.1 > 0 => {
             "FAT 1, which is the one that is read, contradicts nothing: files are right, and the copy is not"

@@ -5,7 +5,7 @@ use std::path::Path;
 use lifeboat_bank::install::{Image, InstallError, InstallRequest, Installed, Step};
 use lifeboat_bank::layout::Layout;
 use lifeboat_bank::verity::Verity;
-use lifeboat_bundle::{AssemblyReport, Bundle, Rules, Slot, Verified, slot};
+use lifeboat_bundle::{AssemblyReport, Bundle, Manifest, Rules, Slot, Verified, slot};
 use lifeboat_model::io::WriteAt;
 use lifeboat_model::{Bank, BankState, ReleaseRef};
 use serde::Serialize;
@@ -13,12 +13,13 @@ use serde::Serialize;
 use super::errors::install_error;
 use super::firmware::predict;
 use super::open::{self, Active, Disk, DryDisk};
+use super::origin::Origin;
 use super::root::Root;
 use super::seeds::{Seeds, came_from};
 use super::show::read_vars;
 use crate::args::InstallArgs;
 use crate::commands::ask;
-use crate::commands::release::{bundle_error, load_trust, now, open_bundle, verify_to_end};
+use crate::commands::release::{bundle_error, load_trust, now, open_bundle};
 use crate::error::{CliError, Kind};
 use crate::files::FileAt;
 use crate::output::ProgressLine;
@@ -40,30 +41,31 @@ pub(super) fn install(ctx: &Ctx, args: &InstallArgs) -> Result<(), CliError> {
         expected_arch: Some("x86_64".to_owned()),
         ..Rules::at(now())
     };
-    let bundle = open_bundle(&args.bundle, &trust, &rules)?;
     let fail = |cause| bundle_error(&args.bundle, cause);
-    bundle.require_slots(&[slot::STUB, slot::KERNEL, slot::INITRD, slot::ROOT]).map_err(fail)?;
-    // A bundle of chunks is looked at below, by its checks.
-    if bundle.chunked().is_none() {
-        verify_to_end(&args.bundle, &bundle)?;
-    }
+    let origin = Origin::open(ctx, args, &trust, &rules)?;
+    let needed = [slot::STUB, slot::KERNEL, slot::INITRD, slot::ROOT];
+    needed.iter().try_for_each(|name| origin.manifest().require_slot(name)).map_err(fail)?;
     let given = args.seed.iter().map(|seed| open_seed(seed, &trust)).collect::<Result<Vec<_>, _>>()?;
     let seeds = if args.no_seed {
         Seeds::none()
     } else {
-        let chunker = bundle.chunked().and_then(|release| release.index(slot::ROOT).ok());
+        let chunker = origin.chunked().and_then(|release| release.index(slot::ROOT).ok());
         Seeds::find(path, &looked, active.bank(), chunker.map(|index| index.chunker), &given)?
     };
-    let parts = Parts::read(&args.bundle, &bundle)?;
+    let parts = Parts::of(origin.manifest(), origin.release(), |name| {
+        origin.slot_bytes(&args.bundle, name, PART_LIMIT)
+    })?;
     let job = Job { active: active.bank(), target, retry: args.retry, parts: &parts };
 
-    let mut root = Root::of(&bundle, seeds.list()).map_err(fail)?;
-    let mut line = ProgressLine::bytes("verifying", bundle.carried_len().unwrap_or(0));
-    root.check(&mut |done| line.set(done)).map_err(fail)?;
-    line.finish();
+    let mut root = origin.root(seeds.list()).map_err(fail)?;
+    if let Some(bytes) = origin.checked_first() {
+        let mut line = ProgressLine::bytes("verifying", bytes);
+        root.check(&mut |done| line.set(done)).map_err(fail)?;
+        line.finish();
+    }
     // A rehearsal that ends at the first write: whatever can be refused is refused now.
     job.rehearse(path, &looked)?;
-    let release = bundle.release();
+    let release = origin.release();
     let what = format!("install {release} into bank {target} of {}", path.display());
     let before = looked.record().bank(target);
     // Also a rehearsal finds out whether the disk could be had for writing.
@@ -158,18 +160,26 @@ impl Parts {
         path: &Path,
         bundle: &Verified<Bundle<FileAt>>,
     ) -> Result<Self, CliError> {
-        let part = |name| bundle.slot_bytes(name, PART_LIMIT).map_err(|cause| bundle_error(path, cause));
-        let manifest = bundle.manifest();
+        let part =
+            |name: &str| bundle.slot_bytes(name, PART_LIMIT).map_err(|cause| bundle_error(path, cause));
+        Self::of(bundle.manifest(), bundle.release(), part)
+    }
+
+    /// The parts, each brought by `part`.
+    fn of(
+        manifest: &Manifest,
+        release: &ReleaseRef,
+        part: impl Fn(&str) -> Result<Vec<u8>, CliError>,
+    ) -> Result<Self, CliError> {
         let root = manifest.slot(slot::ROOT).map(|slot| (slot.len, slot.sha256));
         let osrel = if manifest.slot(slot::OSREL).is_some() {
             String::from_utf8_lossy(&part(slot::OSREL)?).into_owned()
         } else {
             // os-release(5): what a release without one says of itself.
-            let release = bundle.release();
             format!("ID={}\nNAME={}\nVERSION_ID={}\n", release.name, release.name, release.version)
         };
         Ok(Self {
-            release: bundle.release().clone(),
+            release: release.clone(),
             cmdline: manifest.cmdline.clone(),
             stub: part(slot::STUB)?,
             kernel: part(slot::KERNEL)?,

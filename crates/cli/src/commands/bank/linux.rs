@@ -192,11 +192,10 @@ fn failed(path: &Path, cause: RebuildError) -> CliError {
     let remedy = match cause {
         RebuildError::Write { source, .. } => return install_error(path, source),
         RebuildError::Same { .. } => "name the other bank with --from",
-        RebuildError::SourceNotGood { .. } | RebuildError::SourceDamaged { .. } => {
-            "install a release into the bank instead: lifeboat bank install DISK BUNDLE --trust KEY"
-        }
         RebuildError::OnTrial { .. } => "let the host boot, then look again: lifeboat bank show DISK",
-        RebuildError::Record { .. }
+        RebuildError::SourceNotGood { .. }
+        | RebuildError::SourceDamaged { .. }
+        | RebuildError::Record { .. }
         | RebuildError::Read { .. }
         | RebuildError::Relabel { .. }
         | RebuildError::Line { .. } => {

@@ -8,6 +8,7 @@ pub(super) mod init;
 pub(super) mod install;
 mod linux;
 mod open;
+mod origin;
 mod root;
 mod seeds;
 mod show;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lifeboat_bank::disk::{BankDisk, DiskReport};
+use lifeboat_bank::esx::find_banks;
 use lifeboat_bank::guid::Guid;
 use lifeboat_bank::layout::{Layout, Partition};
 use lifeboat_bank::record::BankRecord;
@@ -25,7 +26,16 @@ pub(super) struct Disk {
 
 impl Disk {
     fn of(path: &Path, file: BlockFile) -> Result<Self, CliError> {
-        let disk = BankDisk::open(&file).map_err(|cause| disk_error(path, cause))?;
+        let disk = BankDisk::open(&file).map_err(|cause| match find_banks(&file) {
+            Ok(_) => CliError::usage(format!(
+                "{} has banks of an ESXi host, not of a Lifeboat host",
+                path.display()
+            ))
+            .remedy(
+                "a bank of those is chosen by: lifeboat bank set-next DISK BANK; mended by: lifeboat bank rebuild; look with: lifeboat bank check",
+            ),
+            Err(_) => disk_error(path, cause),
+        })?;
         let (layout, record, report) = (disk.layout().clone(), disk.record().clone(), disk.report());
         Ok(Self { file, layout, record, report })
     }

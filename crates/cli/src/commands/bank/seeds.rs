@@ -70,12 +70,12 @@ impl<'a> Seeds<'a> {
 /// Where the bytes of a root image came from, in one line.
 pub(super) fn came_from(report: &AssemblyReport) -> String {
     let plan = &report.plan;
-    let mut parts = vec![format!("{} from the bundle", show_size(plan.download))];
+    let mut parts = vec![format!("{} fetched", show_size(plan.download))];
     for (seed, bad) in plan.seeds.iter().zip(&report.bad) {
         let mut part = format!("{} from {}", show_size(seed.share.bytes), seed.name);
         if bad.chunks > 0 {
             part.push_str(&format!(
-                " (of which {} in {} chunks were damaged there and came from the bundle)",
+                " (of which {} in {} chunks were damaged there and were fetched instead)",
                 show_size(bad.bytes),
                 bad.chunks
             ));

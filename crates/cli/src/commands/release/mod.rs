@@ -6,7 +6,7 @@ mod diff;
 mod prune;
 mod pull;
 mod push;
-mod remote;
+pub(crate) mod remote;
 mod repo;
 mod rotate;
 mod show;

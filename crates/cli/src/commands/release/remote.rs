@@ -82,8 +82,13 @@ pub(crate) fn trusted(ctx: &Ctx, place: &dyn Transport, root: &Path) -> Result<T
 
 /// A repository as a reader sees it.
 pub(crate) fn open_view(ctx: &Ctx, url: &str, args: &RepoArgs) -> Result<View, CliError> {
-    let place = open_place(url, args.net.ca.as_deref())?;
-    let trusted = trusted(ctx, &*place, &args.root)?;
+    open_view_at(ctx, url, &args.root, args.net.ca.as_deref())
+}
+
+/// The same, of an address, a trusted root and perhaps an authority.
+pub(crate) fn open_view_at(ctx: &Ctx, url: &str, root: &Path, ca: Option<&Path>) -> Result<View, CliError> {
+    let place = open_place(url, ca)?;
+    let trusted = trusted(ctx, &*place, root)?;
     load(&place, &trusted).map_err(|cause| repo_error(url, cause))
 }
 

@@ -8,8 +8,9 @@ use lifeboat_bank::esx::change::{
     STATE_LIMIT, Step, apply, plan_clean, plan_clear_dirty, plan_import, plan_rebuild, plan_set_next,
     read_removed,
 };
+use lifeboat_bank::esx::check::CheckReport;
 use lifeboat_bank::esx::content::Depth;
-use lifeboat_bank::esx::{EsxBank, EsxDisk, find_banks};
+use lifeboat_bank::esx::{EsxDisk, find_banks};
 use lifeboat_device::BlockFile;
 
 use super::change_report::{Changed, change_error, show_changes};
@@ -55,6 +56,9 @@ impl Job<'_> {
         };
         // Also a rehearsal finds out whether the disk could be had for writing.
         let mut disk = change_esx(self.path, self.args.force)?;
+        if ctx.dry_run {
+            NewUndo::rehearse(self.args.undo.as_deref())?;
+        }
         if !ctx.dry_run && !self.plan.is_empty() {
             let size = show_size(self.plan.bytes());
             let question = format!(
@@ -115,7 +119,7 @@ impl Job<'_> {
         let mut kept = Vec::new();
         for (number, path) in self.removed.iter().enumerate() {
             // A name on a foreign volume is not a name of ours: numbered, and reduced to harmless letters.
-            let copy = folder.join(format!("{:03}-{}", number + 1, harmless(path)));
+            let copy = folder.join(format!("{}-{:03}-{}", self.bank, number + 1, harmless(path)));
             std::fs::create_dir_all(&folder)
                 .map_err(|source| file_error("making the folder", &folder, source))?;
             let mut content = Vec::new();
@@ -150,42 +154,77 @@ fn harmless(path: &str) -> String {
     path.chars().map(letter).take(80).collect()
 }
 
+/// What `bank clean` does to a bank, in this order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cleaning {
+    Foreign,
+    Dirty,
+}
+
 pub(in crate::commands::bank) fn clean(ctx: &Ctx, args: &CleanArgs) -> Result<(), CliError> {
     let path = &args.disk;
-    let (file, esx) = look_esx(
-        path,
-        "banks of Lifeboat hosts hold two files each; look at them with: lifeboat bank check",
-    )?;
-    if let Some(name) = &args.bank {
-        named(&esx, name)?;
-    }
-    let wanted = |bank: &&EsxBank| {
-        args.bank.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&bank.letter.to_string()))
+    let instead = "banks of Lifeboat hosts hold two files each; look at them with: lifeboat bank check";
+    let (file, esx) = look_esx(path, instead)?;
+    let letters: Vec<char> = match &args.bank {
+        Some(name) => vec![named(&esx, name)?.letter],
+        None => esx.banks.iter().map(|bank| bank.letter).collect(),
     };
     let report = examine(&file, &esx, Depth::Structure);
-    let mut jobs = Vec::new();
-    for bank in esx.banks.iter().filter(wanted) {
-        let foreign = foreign_of(&report, bank.letter);
-        let job = |verb, plan, removed| Job {
-            path,
-            args: &args.change,
-            bank: bank.letter,
-            verb,
-            plan,
-            removed,
-            keep: args.keep.clone(),
-        };
-        if !foreign.tops.is_empty() {
-            let plan =
-                plan_clean(&file, &esx, bank.letter, &foreign.tops).map_err(|cause| change_error(path, cause))?;
-            jobs.push(job("clean", plan, foreign.files));
-        }
-        let plan = plan_clear_dirty(&file, &esx, bank.letter).map_err(|cause| change_error(path, cause))?;
-        if !plan.is_empty() {
-            jobs.push(job("clear-dirty", plan, Vec::new()));
+    let todo: Vec<(char, Cleaning)> = letters
+        .iter()
+        .flat_map(|&letter| [(letter, Cleaning::Foreign), (letter, Cleaning::Dirty)])
+        .filter(|(letter, cleaning)| is_wanted(&report, *letter, *cleaning))
+        .collect();
+    if args.change.undo.is_some() && todo.len() > 1 {
+        return Err(CliError::usage(format!(
+            "--undo names one file, and {} changes are to be made",
+            todo.len()
+        ))
+        .remedy("leave it out, or clean one bank at a time with --bank"));
+    }
+    let (mut changes, mut refused) = (Vec::new(), None);
+    for (letter, cleaning) in todo {
+        // Looked at anew: the change before this one changed the disk.
+        let (file, esx) = look_esx(path, instead)?;
+        match clean_one(ctx, args, &file, &esx, (letter, cleaning)) {
+            Ok(change) => changes.push(change),
+            // The other bank may still be cleaned.
+            Err(error) => refused = refused.or(Some(error)),
         }
     }
-    run_all(ctx, path, jobs)
+    if refused.is_none() || !changes.is_empty() {
+        show_changes(ctx, path, &changes)?;
+    }
+    refused.map_or(Ok(()), Err)
+}
+
+fn is_wanted(report: &CheckReport, letter: char, cleaning: Cleaning) -> bool {
+    match cleaning {
+        Cleaning::Foreign => !foreign_of(report, letter).tops.is_empty(),
+        Cleaning::Dirty => report
+            .findings
+            .iter()
+            .any(|finding| finding.bank == Some(letter) && finding.code.starts_with("fat-dirty")),
+    }
+}
+
+fn clean_one(
+    ctx: &Ctx,
+    args: &CleanArgs,
+    file: &BlockFile,
+    esx: &EsxDisk,
+    (letter, cleaning): (char, Cleaning),
+) -> Result<Changed, CliError> {
+    let path = &args.disk;
+    let fail = |cause| change_error(path, cause);
+    let (verb, plan, removed) = match cleaning {
+        Cleaning::Foreign => {
+            let foreign = foreign_of(&examine(file, esx, Depth::Structure), letter);
+            ("clean", plan_clean(file, esx, letter, &foreign.tops).map_err(fail)?, foreign.files)
+        }
+        Cleaning::Dirty => ("clear-dirty", plan_clear_dirty(file, esx, letter).map_err(fail)?, Vec::new()),
+    };
+    Job { path, args: &args.change, bank: letter, verb, plan, removed, keep: args.keep.clone() }.run(ctx)
 }
 
 fn run_all(ctx: &Ctx, path: &Path, jobs: Vec<Job<'_>>) -> Result<(), CliError> {
@@ -202,6 +241,25 @@ pub(in crate::commands::bank) fn rebuild(
     file: &BlockFile,
     esx: &EsxDisk,
 ) -> Result<(), CliError> {
+    let path = &args.disk;
+    let bank = named(esx, &args.bank)?;
+    if let Some(unfinished) = super::undo::unfinished_rebuild(ctx, file, bank)? {
+        if ctx.dry_run {
+            return ctx.out.text(&format!(
+                "a rebuild of bank {} was cut; it would be taken back first ({}), and then done anew\n",
+                bank.letter,
+                unfinished.display()
+            ));
+        }
+        ctx.out.say(&format!("a rebuild of bank {} was cut: it is taken back first", bank.letter));
+        super::undo::take_back(path, &unfinished, args.change.force)?;
+        let (file, esx) = look_esx(path, "")?;
+        return rebuild_now(ctx, args, &file, &esx);
+    }
+    rebuild_now(ctx, args, file, esx)
+}
+
+fn rebuild_now(ctx: &Ctx, args: &RebuildArgs, file: &BlockFile, esx: &EsxDisk) -> Result<(), CliError> {
     let path = &args.disk;
     let (bank, from) = (named(esx, &args.bank)?, named(esx, &args.from)?);
     let state = match &args.state_of {

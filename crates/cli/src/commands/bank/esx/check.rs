@@ -7,7 +7,7 @@ use lifeboat_bank::esx::change::Content as ForChange;
 use lifeboat_bank::esx::check::{
     BankDamage, BankManifest, CheckOptions, CheckReport, Content, FileDigest, ReleaseSize, Structure, check,
 };
-use lifeboat_bank::esx::content::{BankContent, Depth, Role};
+use lifeboat_bank::esx::content::{Depth, Role};
 use lifeboat_bank::esx::{EsxDisk, EsxFinding, EsxSeverity};
 use lifeboat_device::BlockFile;
 use serde::Serialize;
@@ -49,6 +49,7 @@ pub(in crate::commands::bank) fn run(
         CheckOptions { release: release.as_ref(), manifests: &manifests, ..CheckOptions::new(depth) };
     let report = check(file, esx, &options);
     let verdict = match report.worst() {
+        Some(EsxSeverity::Error) if report.damage.iter().all(BankDamage::is_clean) => "in the way",
         Some(EsxSeverity::Error) => "damaged",
         Some(EsxSeverity::Warning) => "look at it",
         Some(EsxSeverity::Note) | None => "good",
@@ -126,7 +127,8 @@ pub(super) struct Foreign {
 pub(super) fn foreign_of(report: &CheckReport, letter: char) -> Foreign {
     let content = report.contents.iter().find(|content| content.letter == letter);
     let mut foreign = Foreign { tops: Vec::new(), files: Vec::new() };
-    for file in content.into_iter().flat_map(BankContent::foreign) {
+    let all = content.into_iter().flat_map(|content| &content.files);
+    for file in all.filter(|file| matches!(file.role, Role::Foreign { .. })) {
         let inside = foreign
             .tops
             .iter()
@@ -167,7 +169,7 @@ fn people(ctx: &Ctx, shown: &Shown<'_>, esx: &EsxDisk) -> String {
     text.push_str(&finding_lines(ctx, &shown.disk, &shown.report.findings));
     let paint = match shown.verdict {
         "good" => Paint::Good,
-        "damaged" => Paint::Bad,
+        "damaged" | "in the way" => Paint::Bad,
         _ => Paint::Warn,
     };
     text.push_str(&format!("\n{}\n", ctx.out.paint(shown.verdict, paint)));

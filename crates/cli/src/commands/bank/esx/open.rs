@@ -25,10 +25,7 @@ pub(in crate::commands::bank) fn look(path: &Path) -> Result<(BlockFile, Banks),
 }
 
 fn whose(path: &Path, file: &BlockFile) -> Result<Banks, CliError> {
-    let ours = match BankDisk::open(file) {
-        Ok(_) => return Ok(Banks::Ours),
-        Err(error) => error,
-    };
+    let Err(ours) = BankDisk::open(file) else { return Ok(Banks::Ours) };
     match (find_banks(file), ours) {
         (Ok(esx), _) => Ok(Banks::Esx(Box::new(esx))),
         // A disk of ours that is damaged keeps its own words.
@@ -43,12 +40,10 @@ fn esx_error(path: &Path, cause: EsxError) -> CliError {
             "look at the disk's health (dmesg, smartctl); copy what can be read with ddrescue"
         }
         EsxError::NotADisk { .. } => {
-            "name the whole disk (/dev/sdb, not /dev/sdb5) or an image of it; a new disk is made one by: lifeboat \
-             bank init DISK, or lifeboat host install DISK"
+            "name the whole disk (/dev/sdb, not /dev/sdb5) or an image of it. If its partition table was lost, the \
+             banks may still lie there: copy the disk, and restore the table on the copy (testdisk finds them)"
         }
-        EsxError::NoBank { .. } => {
-            "name the disk from which the host boots; a new one is made by: lifeboat bank init DISK"
-        }
+        EsxError::NoBank { .. } => "name the disk from which the host boots (lsblk shows sizes and models)",
     };
     CliError::new(Kind::Failed, format!("{}: no boot banks found", path.display()))
         .because(cause)

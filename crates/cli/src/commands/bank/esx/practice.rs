@@ -83,6 +83,7 @@ pub(in crate::commands::bank) fn run(ctx: &Ctx, args: &PracticeArgs) -> Result<(
         }
     };
     let mut fixture = Fixture::usual(layout);
+    fixture.seed = random_seed()?;
     // The older release is the smaller one, as in the field.
     if let Some(older) = fixture.banks.get_mut(1) {
         older.modules = 7;
@@ -99,7 +100,10 @@ pub(in crate::commands::bank) fn run(ctx: &Ctx, args: &PracticeArgs) -> Result<(
         (b.state, b.updated) = (1, a.updated + 1);
     }
     if ctx.dry_run {
-        return ctx.out.text(&format!("would make {}: {}\n", path.display(), show_size(fixture.bytes())));
+        let made = Made { image: path.clone(), bytes: fixture.bytes(), damage };
+        return ctx.out.object("practice", &made, &path.display().to_string(), || {
+            format!("would make {}: {}\n", path.display(), show_size(made.bytes))
+        });
     }
     let mut disk = BlockFile::create_image(path, fixture.bytes()).map_err(device_error)?;
     let made = fixture
@@ -119,6 +123,14 @@ pub(in crate::commands::bank) fn run(ctx: &Ctx, args: &PracticeArgs) -> Result<(
             path.display()
         )
     })
+}
+
+/// Every image has an identity of its own, so that undo files of one are not taken for those of another.
+fn random_seed() -> Result<u64, CliError> {
+    let mut seed = [0_u8; 8];
+    getrandom::fill(&mut seed)
+        .map_err(|cause| CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause))?;
+    Ok(u64::from_le_bytes(seed))
 }
 
 fn list(ctx: &Ctx) -> Result<(), CliError> {
@@ -204,7 +216,7 @@ fn damage_bank(disk: &mut BlockFile, parts: &Parts, damage: Damage) -> std::io::
         Damage::Module | Damage::Active => flip(disk, parts),
         Damage::EmptyModule => parts.root(disk, |root| {
             if let Some(size) =
-                module_entries(root).into_iter().nth(2).and_then(|at| root.get_mut(at + 28..at + 32))
+                module_entries(root).into_iter().last().and_then(|at| root.get_mut(at + 28..at + 32))
             {
                 size.fill(0);
             }
@@ -259,7 +271,7 @@ fn ghosts(root: &mut [u8]) {
 /// Offsets of the entries of modules: files that are none of the few with a fixed name.
 fn module_entries(root: &[u8]) -> Vec<usize> {
     let is_module = |entry: &[u8]| {
-        let file = entry.get(11).is_some_and(|attribute| attribute & 0x1f == 0 || *attribute == 0x20);
+        let file = entry.get(11).is_some_and(|attribute| *attribute == 0 || *attribute == 0x20);
         file && entry.get(8) == Some(&b'V')
     };
     root.chunks(32).enumerate().filter(|(_, entry)| is_module(entry)).map(|(number, _)| number * 32).collect()

@@ -1,5 +1,7 @@
 //! `lifeboat bank export`
 
+use std::path::Path;
+
 use lifeboat_bank::esx::state::{StateError, StateExport, StateLayer, export_state};
 use serde::Serialize;
 
@@ -33,39 +35,37 @@ pub(in crate::commands::bank) fn export(ctx: &Ctx, args: &ExportArgs) -> Result<
         return show(ctx, None, &state);
     }
     let state = replace(out, 0o600, |to| export_state(&file, bank, to).map_err(fail))?;
-    show(ctx, Some(out.display().to_string()), &state)
+    show(ctx, Some(out), &state)
 }
 
-fn show(ctx: &Ctx, out: Option<String>, state: &StateExport) -> Result<(), CliError> {
+fn show(ctx: &Ctx, out: Option<&Path>, state: &StateExport) -> Result<(), CliError> {
     #[derive(Serialize)]
     struct Shown<'a> {
-        file: Option<&'a str>,
+        file: Option<&'a Path>,
         state: &'a StateExport,
     }
-    let shown = Shown { file: out.as_deref(), state };
-    let name = out.clone().unwrap_or_else(|| state.listing.sha256.clone());
+    let shown = Shown { file: out, state };
+    let name = out.map_or_else(|| state.listing.sha256.clone(), |out| out.display().to_string());
     ctx.out.object("esxi-state", &shown, &name, || {
-        let build = state.build.as_deref().unwrap_or("unknown");
+        let build: String =
+            state.build.as_deref().unwrap_or("unknown").chars().filter(|c| !c.is_control()).collect();
         let size = show_size(state.listing.bytes);
         let head = format!(
             "saved state of bank {}, build {build}: {size}, SHA-256 {}",
             state.bank, state.listing.sha256
         );
-        match &out {
-            Some(out) => format!("{head}\nwritten to {out}\n"),
-            None => {
-                let mut table = Table::new().number("SIZE").column("IN").flexible("PATH");
-                for entry in &state.listing.entries {
-                    let layer = match entry.layer {
-                        StateLayer::Outer => "state.tgz",
-                        StateLayer::Local => "local.tgz",
-                    };
-                    let path: String =
-                        entry.member.path.chars().filter(|letter| !letter.is_control()).collect();
-                    table.row([show_size(entry.member.len), layer.to_owned(), path]);
-                }
-                format!("{head}\n\n{}", ctx.out.render(&table))
-            }
+        if let Some(out) = out {
+            return format!("{head}\nwritten to {}\n", out.display());
         }
+        let mut table = Table::new().number("SIZE").column("IN").flexible("PATH");
+        for entry in &state.listing.entries {
+            let layer = match entry.layer {
+                StateLayer::Outer => "state.tgz",
+                StateLayer::Local => "local.tgz",
+            };
+            let path: String = entry.member.path.chars().filter(|letter| !letter.is_control()).collect();
+            table.row([show_size(entry.member.len), layer.to_owned(), path]);
+        }
+        format!("{head}\n\n{}", ctx.out.render(&table))
     })
 }

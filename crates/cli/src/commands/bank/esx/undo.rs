@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use lifeboat_bank::esx::EsxBank;
 use lifeboat_bank::esx::undo::{DiskIdentity, Undone, examine_undo, undo};
+use lifeboat_device::BlockFile;
 use serde::Serialize;
 
-use super::open::{change_esx, look};
+use super::open::change_esx;
 use super::undo_files::{all, open, undo_error};
 use crate::args::UndoArgs;
 use crate::commands::ask;
@@ -85,7 +87,7 @@ fn time(seconds: u64) -> String {
 
 /// The newest file of this disk that has anything to take back.
 fn newest(ctx: &Ctx, path: &Path, force: bool) -> Result<PathBuf, CliError> {
-    let (disk, _) = look_any(path)?;
+    let disk = BlockFile::open_read(path).map_err(crate::commands::bank::errors::device_error)?;
     let identity = DiskIdentity::of(&disk).map_err(|cause| undo_error(path, cause))?;
     for candidate in all(&ctx.state)? {
         // A damaged file is named by --list; it must not stand in the way of the others.
@@ -110,14 +112,34 @@ fn newest(ctx: &Ctx, path: &Path, force: bool) -> Result<PathBuf, CliError> {
     .remedy("see them with: lifeboat bank undo --list; or name the file"))
 }
 
-/// A damaged disk is looked at too: undoing may be what mends it.
-fn look_any(path: &Path) -> Result<(lifeboat_device::BlockFile, ()), CliError> {
-    match look(path) {
-        Ok((file, _)) => Ok((file, ())),
-        Err(_) => lifeboat_device::BlockFile::open_read(path)
-            .map(|file| (file, ()))
-            .map_err(crate::commands::bank::errors::device_error),
+/// The undo file of a rebuild of this bank that was cut before its end, if the last change of the bank was one.
+pub(super) fn unfinished_rebuild(
+    ctx: &Ctx,
+    disk: &BlockFile,
+    bank: &EsxBank,
+) -> Result<Option<PathBuf>, CliError> {
+    let Ok(identity) = DiskIdentity::of(disk) else { return Ok(None) };
+    for candidate in all(&ctx.state)? {
+        let Ok(source) = FileAt::open(&candidate, "the undo file") else { continue };
+        let Ok(file) = open(&candidate, &source) else { continue };
+        if *file.disk() != identity || file.place().offset != bank.offset {
+            continue;
+        }
+        let state = examine_undo(disk, &file).map_err(|cause| undo_error(&candidate, cause))?;
+        let cut = file.what().starts_with("rebuilding") && state.reached > 0 && state.reached < state.steps;
+        if state.reached > 0 || state.differing_sectors > 0 {
+            return Ok((cut && state.differing_sectors == 0).then_some(candidate));
+        }
     }
+    Ok(None)
+}
+
+/// Takes a change back without a word.
+pub(super) fn take_back(path: &Path, name: &Path, force: bool) -> Result<(), CliError> {
+    let source = FileAt::open(name, "the undo file")?;
+    let file = open(name, &source)?;
+    let mut disk = change_esx(path, force)?;
+    undo(&mut disk, &file, false, &mut |_, _| {}).map(drop).map_err(|cause| undo_error(name, cause))
 }
 
 fn back(ctx: &Ctx, path: &Path, args: &UndoArgs) -> Result<(), CliError> {
@@ -136,10 +158,12 @@ fn back(ctx: &Ctx, path: &Path, args: &UndoArgs) -> Result<(), CliError> {
     let what = format!("take back on {}: {} ({})", path.display(), file.what(), time(file.created()));
     if ctx.dry_run {
         let differ = state.differing_sectors;
-        return ctx.out.text(&format!(
-            "would {what}; {} of {} steps are on the disk, {differ} sectors were changed since\n",
-            state.reached, state.steps
-        ));
+        return ctx.out.object("bank-undo-plan", &state, &name.display().to_string(), || {
+            format!(
+                "would {what}; {} of {} steps are on the disk, {differ} sectors were changed since\n",
+                state.reached, state.steps
+            )
+        });
     }
     ask(ctx, &format!("{what}?"))?;
     let mut line = ProgressLine::bytes("taking back", file.bytes());

@@ -29,28 +29,39 @@ pub(super) struct NewUndo {
 impl NewUndo {
     /// At the place that a person gave, or under a new name in the state directory's folder `undo`.
     pub(super) fn create(state: &StateDir, given: Option<&Path>, what: &str) -> Result<Self, CliError> {
-        let path = match given {
-            Some(path) => path.to_owned(),
-            None => {
-                let folder = state.root().join("undo");
-                StateDir::make_dir(&folder)?;
-                fresh(&folder, what)
-            }
+        let path = if let Some(path) = given {
+            path.to_owned()
+        } else {
+            let folder = state.root().join("undo");
+            StateDir::make_dir(&folder)?;
+            fresh(&folder, what)
         };
         if path.exists() {
-            return Err(CliError::new(Kind::Conflict, format!("{} is there already", path.display()))
-                .remedy("give another name; an undo file is never overwritten"));
+            return Err(taken(&path));
         }
-        let part = path.with_extension("lfundo.part");
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&part)
             .map_err(|source| file_error("writing the undo file", &part, source))?;
         Ok(Self { file: Some(file), part, path, whole: None })
+    }
+
+    /// Whether a file could be made at the place that a person gave: for a rehearsal.
+    pub(super) fn rehearse(given: Option<&Path>) -> Result<(), CliError> {
+        let Some(path) = given else { return Ok(()) };
+        if path.exists() {
+            return Err(taken(path));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::metadata(folder)
+            .map(drop)
+            .map_err(|source| file_error("writing the undo file", path, source))
     }
 
     /// Where it lies when it is whole.
@@ -92,13 +103,18 @@ impl UndoSink for NewUndo {
     }
 }
 
+fn taken(path: &Path) -> CliError {
+    CliError::new(Kind::Conflict, format!("{} is there already", path.display()))
+        .remedy("give another name; an undo file is never overwritten")
+}
+
 fn fresh(folder: &Path, what: &str) -> PathBuf {
     let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
     let name = |number: u32| match number {
         1 => folder.join(format!("{stamp}-{what}.{ENDING}")),
         more => folder.join(format!("{stamp}-{what}-{more}.{ENDING}")),
     };
-    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1))
+    (1..=u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1))
 }
 
 /// The undo files of the state directory, the newest first.
@@ -114,7 +130,8 @@ pub(super) fn all(state: &StateDir) -> Result<Vec<PathBuf>, CliError> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == ENDING))
         .collect();
-    files.sort();
+    // By the time of writing: names have seconds only.
+    files.sort_by_key(|path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok());
     files.reverse();
     Ok(files)
 }
