@@ -14,8 +14,8 @@ pub(super) fn whole(figures: &str) -> String {
     format!("{HEAD}\n{figures}\n{TAIL}")
 }
 
-const HEAD: &str = include_str!("page-head.md");
-const TAIL: &str = include_str!("page-tail.md");
+const HEAD: &str = include_str!("page-head.txt");
+const TAIL: &str = include_str!("page-tail.txt");
 
 pub(super) fn markdown(measured: &Measured) -> Result<String, std::fmt::Error> {
     let mut out = String::new();

@@ -8,6 +8,7 @@ mod check;
 mod common;
 mod depot;
 mod esx_bank;
+mod esx_refusals;
 mod help;
 mod host;
 mod hostile;
