@@ -38,6 +38,17 @@ pub(super) fn resolve(ctx: &Ctx, args: &ResolveArgs) -> Result<(), CliError> {
         answer.findings.extend(findings);
         answer.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)));
     }
+    // What the depot itself lacks or says twice about a VIB that would come is in the way, too.
+    let coming: BTreeSet<&str> = answer.installed.iter().map(|change| change.id.as_str()).collect();
+    let of_these = |finding: &&Finding| {
+        finding.severity == Severity::Blocker && coming.contains(finding.subject.as_str())
+    };
+    let more: Vec<Finding> = loaded.depot.findings.iter().filter(of_these).cloned().collect();
+    for finding in more {
+        if !answer.findings.contains(&finding) {
+            answer.findings.insert(0, finding);
+        }
+    }
     ctx.out.object("depot-resolution", &answer, answer.mode.words(), || people(ctx, &answer))?;
     let blockers = count(&answer.findings, Severity::Blocker);
     if blockers == 0 {
