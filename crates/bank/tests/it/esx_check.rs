@@ -1,7 +1,10 @@
 //! The check of ESXi banks: what is found, how much it weighs, and what mends it.
 
 use lifeboat_bank::esx::archive::{Form, inspect};
-use lifeboat_bank::esx::check::{BankManifest, CheckOptions, CheckReport, FileDigest, ReleaseSize, check};
+use lifeboat_bank::esx::change::{ChangeError, Fallback, KeepState, RebuildRequest, plan_rebuild};
+use lifeboat_bank::esx::check::{
+    BankManifest, CheckOptions, CheckReport, Content, FileDigest, ReleaseSize, check,
+};
 use lifeboat_bank::esx::content::{Depth, Look, Role, survey};
 use lifeboat_bank::esx::fixture::{CfgFile, Fixture, FixtureBank, FixtureFile, FixtureLayout};
 use lifeboat_bank::esx::{EsxDisk, EsxFinding, EsxSeverity, find_banks};
@@ -409,4 +412,54 @@ fn a_label_that_differs_is_a_note() {
     image[at + 43..at + 54].copy_from_slice(b"BOOTBANK1  ");
     let report = look(&image, Depth::Structure);
     assert!(report.worst().is_none_or(|worst| worst == EsxSeverity::Note), "{:#?}", report.findings);
+}
+
+#[test]
+fn a_boot_cfg_that_lost_a_line_makes_no_module_foreign_and_its_bank_is_not_copied() {
+    let whole = usual().banks[0].boot_cfg();
+    let whole = String::from_utf8(whole).unwrap();
+    let modules = whole.lines().find(|line| line.starts_with("modules=")).unwrap();
+    let (half, _) = modules.split_at(modules.rfind(" --- vim").unwrap());
+    for (was, now) in [
+        (modules, "modules="),
+        (modules, half),
+        ("kernel=b.b00", "kernel="),
+        ("kernel=b.b00", ""),
+        ("prefix=", "prefix=sub"),
+    ] {
+        let mut fixture = usual();
+        fixture.banks[0].cfg = Some(whole.replacen(was, now, 1).into_bytes());
+        let image = fixture.image().unwrap();
+        let report = look(&image, Depth::Structure);
+        let foreign: Vec<_> = report.contents[0].foreign().map(|file| &file.path).collect();
+        assert_eq!(foreign, Vec::<&String>::new(), "{now:?}: what may be removed");
+        assert!(
+            matches!(report.damage[0].content, Content::Damaged { .. }),
+            "{now:?}: {:?}",
+            report.damage[0]
+        );
+        assert_eq!(report.worst(), Some(EsxSeverity::Error), "{now:?}");
+        let request = RebuildRequest {
+            bank: 'B',
+            from: 'A',
+            fallback: Fallback::AfterNextUpdate,
+            state: KeepState::Own,
+            uuid: [7; 16],
+            serial: 7,
+        };
+        let refused = plan_rebuild(&image, &find_banks(&image).unwrap(), &request);
+        assert!(matches!(refused, Err(ChangeError::Refused { .. })), "{now:?}: {refused:?}");
+    }
+}
+
+#[test]
+fn files_that_share_clusters_are_not_whole_and_not_copied() {
+    let fixture = usual();
+    let mut image = fixture.image().unwrap();
+    let (one, other) =
+        (entry(&image, &fixture, 1, b"VIM     V00"), entry(&image, &fixture, 1, b"SB      V00"));
+    image.copy_within(one + 26..one + 32, other + 26);
+    let report = look(&image, Depth::Content);
+    assert!(matches!(report.damage[1].content, Content::Damaged { .. }), "{:?}", report.damage[1]);
+    assert_eq!(command(of_code(&report, "fat-cross-link")), "lifeboat bank rebuild DISK B --from A");
 }
