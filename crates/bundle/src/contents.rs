@@ -7,7 +7,7 @@
 use lifeboat_model::ReleaseRef;
 use serde::{Deserialize, Serialize};
 
-use crate::chunk::{ChunkHash, ChunkedRelease, Stored};
+use crate::chunk::{ChunkHash, ChunkedRelease, GAP, Stored};
 use crate::error::BundleError;
 use crate::manifest::Manifest;
 
@@ -124,7 +124,8 @@ pub fn delta_runs(release: &ChunkedRelease, mut lacks: impl FnMut(&str, &ChunkHa
     let mut runs: Vec<Run> = Vec::new();
     for piece in pieces {
         match runs.last_mut() {
-            Some(last) if last.pack == piece.pack && piece.offset <= last.end() => {
+            // A reader bridges small gaps (see the plan of a fetch), so the bundle carries what lies in them.
+            Some(last) if last.pack == piece.pack && piece.offset <= last.end().saturating_add(GAP) => {
                 last.len = last.len.max(piece.end().saturating_sub(last.offset));
             }
             Some(_) | None => runs.push(piece),

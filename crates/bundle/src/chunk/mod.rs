@@ -23,6 +23,7 @@ pub use index::{
     Chunk, ChunkCodec, ChunkIndex, INDEX_MAGIC, INDEX_VERSION, IndexError, Location, MAX_INDEX_LEN, Stored,
 };
 pub use pack::{MAX_PACK_LEN, PACK_HEAD, PACK_HEAD_LEN, PackId, PackRef, PackSource};
+pub(crate) use plan::GAP;
 pub use plan::{FetchPlan, Origin, PlanSummary, Range, SeedShare, Share};
 pub(crate) use release::{ChunkReader, index_len_is_possible};
 pub use release::{ChunkedRelease, ReleaseParts, open_release};

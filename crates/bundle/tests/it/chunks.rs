@@ -277,6 +277,38 @@ fn a_delta_bundle_is_the_same_release_and_installs_over_its_base_only() {
     assemble(delta.chunked().unwrap(), &delta, vec![&bank], &new);
 }
 
+/// What did not change packs so small that a reader reads over it: such gaps must be in the bundle.
+#[test]
+fn a_delta_bundle_carries_the_small_gaps_that_its_reader_bridges() {
+    let make = |changed: u8| {
+        let mut image = Vec::new();
+        for part in noise(150 * 41_500).chunks(41_500) {
+            let (changing, kept) = part.split_at(40_000);
+            image.extend(changing.iter().map(|byte| byte ^ changed));
+            // A short piece again and again: some of them have a place where the chunker cuts, so that it finds the
+            // same chunks in both images; and what it cuts there packs to less than two thousand bytes.
+            image.extend(kept.iter().cycle().take(60_000));
+        }
+        image
+    };
+    let (old, new) = (make(0), make(0x5A));
+    let first = release(&old);
+    let first = opened(&first);
+    let base = DeltaBase::new(first.chunked().unwrap()).unwrap();
+    let mut builder = BundleBuilder::new(draft(), Cursor::new(Vec::new())).unwrap();
+    builder.add_slot("kernel", &b"kernel"[..], 6).unwrap();
+    builder.add_slot("root", new.as_slice(), new.len() as u64).unwrap();
+    let mut delta = Vec::new();
+    let (_, carried) = builder.finish_for(&[&key(1)], Some(&base), &mut delta).unwrap();
+    assert!(carried.bytes < carried.of, "{carried:?}");
+    let delta = opened(&delta);
+    verify_all(&delta, |_| {}).unwrap();
+    let bank = ImageSeed::new("bank A", old.as_slice(), 0, first.chunked().unwrap().index("root").unwrap());
+    let source = Watched::new(&delta);
+    let report = assemble(delta.chunked().unwrap(), &source, vec![&bank], &new);
+    assert!(report.plan.seeds[0].share.chunks > 3 && report.plan.download > 150 * 40_000, "{report:?}");
+}
+
 #[test]
 fn a_bundle_taken_apart_is_put_together_to_the_same_bytes() {
     let bundle = release(&image());
