@@ -14,6 +14,7 @@ mod files;
 mod nearest;
 mod output;
 mod policy;
+mod random;
 mod report;
 mod run;
 mod size;

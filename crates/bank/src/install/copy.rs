@@ -5,10 +5,11 @@ use lifeboat_model::{Bank, ReleaseRef, Sha256Hex};
 
 use super::error::InstallError;
 use super::prepare::Prepared;
-use super::request::{Installed, Step};
-use super::write::{Progress, Writer};
+use super::request::Installed;
+use super::run::{Root, run};
+use super::write::Progress;
 use crate::layout::Layout;
-use crate::record::{BankRecord, write_record};
+use crate::record::BankRecord;
 use crate::verity::Verity;
 
 /// What is copied: a verified bank of the same disk, its kernel image with the target's names already.
@@ -39,34 +40,6 @@ pub(crate) fn copy_bank(
     progress: Progress<'_>,
 ) -> Result<Installed, InstallError> {
     let prepared = Prepared::copy_of(layout, to, source, record, note)?;
-    let fat = prepared.fat()?;
-    let save = |disk: &mut dyn WriteAt, record: &BankRecord, doing: &'static str| {
-        write_record(disk, layout, record).map_err(|source| InstallError::Record { doing, source })
-    };
-    progress(Step::Invalidate, 0, 1);
-    save(disk, &prepared.record_during(), "writing the bank record before the rebuild")?;
-    let mut writer = Writer::new(disk, prepared.bank, prepared.volumes, progress);
-    writer.unseal()?;
-    writer.progress(Step::Invalidate, 1, 1);
-    let digest = prepared.entry_root();
-    writer.copy_root(source.root_offset, prepared.entry.root_len, digest)?;
-    writer.write_boot(&fat)?;
-    writer.flush()?;
-    writer.verify_root(prepared.entry.root_len, digest)?;
-    writer.verify_boot(&fat)?;
-    writer.seal(&fat, prepared.entry.boot_len)?;
-    let written = writer.written();
-    progress(Step::Record, 0, 1);
-    let record = prepared.record_after();
-    save(disk, &record, "writing the bank record after the rebuild")?;
-    progress(Step::Record, 1, 1);
-    Ok(Installed {
-        bank: prepared.bank,
-        updated: prepared.entry.updated,
-        boot_sha256: prepared.boot_sha256(),
-        boot_len: prepared.entry.boot_len,
-        kernel_line: prepared.kernel_line.clone(),
-        record,
-        written,
-    })
+    let root = Root::Bank { offset: source.root_offset };
+    run(disk, layout, prepared, root, progress)
 }

@@ -15,11 +15,30 @@ use crate::layout::Layout;
 use crate::record::{BankRecord, write_record};
 
 /// Where the root image comes from.
-enum Root<'a> {
+pub(super) enum Root<'a> {
     /// From its beginning to its end.
     Stream(&'a mut dyn Read),
     /// In pieces.
     Pieces(&'a mut dyn ImageSource),
+    /// From the other bank of the disk.
+    Bank {
+        /// First byte of its root volume.
+        offset: u64,
+    },
+}
+
+impl Root<'_> {
+    /// What is being done to the bank record, before and after.
+    fn doing(&self) -> [&'static str; 2] {
+        match self {
+            Self::Stream(_) | Self::Pieces(_) => {
+                ["writing the bank record before the install", "writing the bank record after the install"]
+            }
+            Self::Bank { .. } => {
+                ["writing the bank record before the rebuild", "writing the bank record after the rebuild"]
+            }
+        }
+    }
 }
 
 /// Installs a release into the alternate bank. Needs memory for the unified kernel image and a few MiB.
@@ -115,7 +134,9 @@ fn load(disk: &mut dyn WriteAt, layout: &Layout) -> Result<BankRecord, InstallEr
     Ok(record)
 }
 
-fn run(
+/// Writes a bank: invalid first, then everything but its boot sectors, flushed and read back, then those, and at last the
+/// record.
+pub(super) fn run(
     disk: &mut dyn WriteAt,
     layout: &Layout,
     mut prepared: Prepared,
@@ -127,12 +148,13 @@ fn run(
     }
     let prepared = prepared;
     let fat = prepared.fat()?;
+    let [before, after] = root.doing();
     let save = |disk: &mut dyn WriteAt, record: &BankRecord, doing: &'static str| {
         write_record(disk, layout, record).map_err(|source| InstallError::Record { doing, source })
     };
 
     progress(Step::Invalidate, 0, 1);
-    save(disk, &prepared.record_during(), "writing the bank record before the install")?;
+    save(disk, &prepared.record_during(), before)?;
     let mut writer = Writer::new(disk, prepared.bank, prepared.volumes, progress);
     writer.unseal()?;
     writer.progress(Step::Invalidate, 1, 1);
@@ -142,11 +164,12 @@ fn run(
     match &mut root {
         Root::Stream(source) => writer.write_root(*source, total, digest)?,
         Root::Pieces(source) => writer.write_image(*source, total, prepared.resumes())?,
+        Root::Bank { offset } => writer.copy_root(*offset, total, digest)?,
     }
     writer.write_boot(&fat)?;
     writer.flush()?;
     match &mut root {
-        Root::Stream(_) => writer.verify_root(total, digest)?,
+        Root::Stream(_) | Root::Bank { .. } => writer.verify_root(total, digest)?,
         Root::Pieces(source) => writer.compare_image(*source, total)?,
     }
     writer.verify_boot(&fat)?;
@@ -155,7 +178,7 @@ fn run(
 
     progress(Step::Record, 0, 1);
     let record = prepared.record_after();
-    save(disk, &record, "writing the bank record after the install")?;
+    save(disk, &record, after)?;
     progress(Step::Record, 1, 1);
     Ok(Installed {
         bank: prepared.bank,

@@ -38,6 +38,19 @@ pub struct BankCheck {
 }
 
 impl BankCheck {
+    /// Nothing was looked at yet.
+    fn new(bank: Bank) -> Self {
+        Self {
+            bank,
+            manifest: None,
+            boot_sha256: None,
+            root_sha256: None,
+            verity: None,
+            damage: None,
+            findings: Vec::new(),
+        }
+    }
+
     /// Whether every byte is as it should be.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -61,15 +74,7 @@ struct Wanted {
 pub fn verify_bank(disk: &dyn ReadAt, layout: &Layout, record: Option<&BankRecord>, bank: Bank) -> BankCheck {
     let volumes = layout.volumes(bank);
     let entry = record.map(|record| record.bank(bank));
-    let mut check = BankCheck {
-        bank,
-        manifest: None,
-        boot_sha256: None,
-        root_sha256: None,
-        verity: None,
-        damage: None,
-        findings: Vec::new(),
-    };
+    let mut check = BankCheck::new(bank);
     let boot = volumes.boot;
     let volume = match FatVolume::open(disk, boot.offset(), boot.bytes()) {
         Ok(volume) => Some(volume),
@@ -108,15 +113,7 @@ pub fn verify_bank(disk: &dyn ReadAt, layout: &Layout, record: Option<&BankRecor
 /// Whether firmware can load a bank and gets what was installed: its boot volume, manifest and kernel image, not its
 /// root. Quick, for a boot that has to know why the other bank did not boot.
 pub fn check_boot(disk: &dyn ReadAt, layout: &Layout, record: &BankRecord, bank: Bank) -> Vec<Finding> {
-    let mut check = BankCheck {
-        bank,
-        manifest: None,
-        boot_sha256: None,
-        root_sha256: None,
-        verity: None,
-        damage: None,
-        findings: Vec::new(),
-    };
+    let mut check = BankCheck::new(bank);
     let (boot, entry) = (layout.volumes(bank).boot, record.bank(bank));
     match FatVolume::open(disk, boot.offset(), boot.bytes()) {
         Ok(volume) => {

@@ -15,6 +15,7 @@ use crate::args::{CreateSimArgs, SimWord};
 use crate::drivers::clock;
 use crate::error::{CliError, Kind, file_error};
 use crate::files::write_new;
+use crate::random::random;
 use crate::run::Ctx;
 use crate::state::{DriverKind, StateDir};
 
@@ -180,9 +181,7 @@ fn given_release(path: &Path, trust: &[PathBuf]) -> Result<TrustStore, CliError>
 fn make_toys(dir: &Path, third: Option<HostId>) -> Result<Toys, CliError> {
     let fail = |what: &'static str| move |cause: String| CliError::new(Kind::Failed, what).because(cause);
     StateDir::make_dir(dir)?;
-    let mut random = [0_u8; 32];
-    getrandom::fill(&mut random)
-        .map_err(|cause| fail("asking the kernel for random bytes")(cause.to_string()))?;
+    let random = random::<32>()?;
     let key = SecretKey::from_random(random, "simulated releases")
         .map_err(|cause| fail("making a key")(cause.to_string()))?;
     let trust =

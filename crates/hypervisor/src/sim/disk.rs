@@ -17,7 +17,7 @@ use lifeboat_bank::layout::{Geometry, Layout, LayoutGuids, create_layout};
 use lifeboat_bank::ops::{activate, bless, close_failed, mark_failed};
 use lifeboat_bundle::{Bundle, Rules, TrustStore, Verified, slot, verify_all};
 use lifeboat_device::{BlockFile, Force};
-use lifeboat_model::{Bank, BankState, BankView, ReleaseRef, Sha256Hex};
+use lifeboat_model::{Bank, BankState, BankView, ReleaseRef, Sha256Hex, chain};
 use serde::{Deserialize, Serialize};
 
 use super::banks::{Booted, InstallOrder, Judged, Refusal, check_rules};
@@ -61,14 +61,7 @@ pub(super) fn open_bundle(
 
 /// An error with all its causes, as a refusal that another try will not change.
 pub(super) fn told(doing: &str, error: &dyn std::error::Error) -> Refusal {
-    let mut text = format!("{doing}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    Refusal::firm(text)
+    Refusal::firm(format!("{doing}: {}", chain(error)))
 }
 
 impl DiskBanks {

@@ -1,5 +1,6 @@
 //! Replacing the saved state of a bank.
 
+use lifeboat_model::chain;
 use lifeboat_model::io::ReadAt;
 
 use super::cfgedit::entry_write;
@@ -43,7 +44,7 @@ pub fn plan_import(
     }
     validate_state(&state, STATE_LIMIT).map_err(|error| {
         refused(
-            format!("the file is no saved state that a host could use: {}", told(&error)),
+            format!("the file is no saved state that a host could use: {}", chain(&error)),
             "export one from a bank",
         )
     })?;
@@ -235,15 +236,4 @@ fn entry(old: Option<&Spot>, cluster: u64, len: u64) -> [u8; 32] {
     put(&mut raw, 28, &u32::try_from(len).unwrap_or(0).to_le_bytes());
     debug_assert_eq!(le_u16(&raw, 26).map(u64::from), Some(cluster));
     raw
-}
-
-/// An error with its causes, as one clause.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

@@ -14,6 +14,7 @@ use super::errors::device_error;
 use crate::args::InitArgs;
 use crate::commands::ask;
 use crate::error::{CliError, Kind, file_error};
+use crate::random::random;
 use crate::run::Ctx;
 use crate::size::show_size;
 
@@ -110,10 +111,7 @@ pub(in crate::commands) fn lay_out(
     path: &Path,
     geometry: &Geometry,
 ) -> Result<Layout, CliError> {
-    let mut random = [0_u8; 96];
-    getrandom::fill(&mut random).map_err(|cause| {
-        CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause.to_string())
-    })?;
+    let random = random::<96>()?;
     let fail = |cause: LayoutError| layout_error(path, cause);
     let layout = create_layout(disk, geometry, &LayoutGuids::from_random(&random)).map_err(fail)?;
     write_record(disk, &layout, &BankRecord::empty()).map_err(|cause| {

@@ -2,7 +2,7 @@
 
 use lifeboat_depot::signature::{SignatureReport, verify};
 use lifeboat_depot::{Code, Level};
-use lifeboat_model::{Finding, Severity};
+use lifeboat_model::{Finding, Severity, chain};
 use serde::Serialize;
 
 use super::findings::{count, several, table};
@@ -62,7 +62,7 @@ pub(super) fn check(ctx: &Ctx, args: &CheckDepotArgs) -> Result<(), CliError> {
         }
         // The index said so already.
         Ok(None) => {}
-        Err(error) => findings.push(Code::VibUnreadable.at(id.as_str(), causes(&error))),
+        Err(error) => findings.push(Code::VibUnreadable.at(id.as_str(), chain(&error))),
     });
     drop(line);
     // The index and the VIB in it may say the same twice.
@@ -81,18 +81,6 @@ pub(super) fn check(ctx: &Ctx, args: &CheckDepotArgs) -> Result<(), CliError> {
     Err(CliError::new(Kind::Verification, what)
         .remedy("see the findings above; each names what to do")
         .told())
-}
-
-/// An error with its causes, in one line.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn people(ctx: &Ctx, report: &Report) -> String {

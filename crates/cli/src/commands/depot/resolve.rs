@@ -10,9 +10,8 @@ use lifeboat_depot::resolve::{
 };
 use lifeboat_depot::signature::verify;
 use lifeboat_depot::{Code, Level, Platform, VibId};
-use lifeboat_model::{Finding, Severity};
+use lifeboat_model::{Finding, Severity, chain};
 
-use super::check::causes;
 use super::findings::{count, several, table};
 use super::open::{Loaded, open};
 use super::trust::{date, load};
@@ -168,7 +167,7 @@ fn prove(args: &ResolveArgs, loaded: &Loaded, answer: &Resolution) -> Result<Pro
             findings.extend(vib.findings.into_iter().chain(report.findings));
         }
         Ok(None) => findings.push(Code::VibMissing.at(id.as_str(), "the depot has its descriptor only")),
-        Err(error) => findings.push(Code::VibUnreadable.at(id.as_str(), causes(&error))),
+        Err(error) => findings.push(Code::VibUnreadable.at(id.as_str(), chain(&error))),
     });
     Ok((proved, findings))
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 use lifeboat_bank::layout::Partition;
 
 use crate::error::{CliError, Kind, file_error};
+use crate::random::random;
 
 /// Finds mke2fs, also where Debian keeps it and only root looks.
 pub(super) fn find_mke2fs() -> Result<PathBuf, CliError> {
@@ -63,10 +64,7 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new() -> Result<Self, CliError> {
         let mut name = OsString::from("lifeboat-state.");
-        let mut random = [0_u8; 8];
-        getrandom::fill(&mut random).map_err(|cause| {
-            CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause.to_string())
-        })?;
+        let random = random::<8>()?;
         name.push(format!("{:016x}", u64::from_le_bytes(random)));
         let path = std::env::temp_dir().join(name);
         let made = std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700).create(&path);

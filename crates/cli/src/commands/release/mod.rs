@@ -22,6 +22,7 @@ pub(crate) use self::verify::verify_to_end;
 use crate::args::ReleaseCmd;
 use crate::error::{CliError, Kind};
 use crate::files::{FileAt, read_text, write_new};
+use crate::random::random;
 use crate::run::Ctx;
 
 pub(crate) fn run(ctx: &Ctx, cmd: &ReleaseCmd) -> Result<(), CliError> {
@@ -45,10 +46,7 @@ struct Made {
 }
 
 fn keygen(ctx: &Ctx, out: &Path) -> Result<(), CliError> {
-    let mut random = [0_u8; 32];
-    getrandom::fill(&mut random).map_err(|cause| {
-        CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause.to_string())
-    })?;
+    let random = random::<32>()?;
     let comment = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let key = SecretKey::from_random(random, &comment).map_err(|cause| {
         CliError::new(Kind::Usage, "making the key").because(cause).remedy("choose a plain file name")

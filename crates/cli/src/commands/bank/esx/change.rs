@@ -23,6 +23,7 @@ use crate::commands::release::now;
 use crate::error::{CliError, Kind, file_error};
 use crate::files::read_bytes;
 use crate::output::ProgressLine;
+use crate::random::random;
 use crate::run::Ctx;
 use crate::size::show_size;
 
@@ -39,7 +40,22 @@ struct Job<'a> {
     keep: Option<PathBuf>,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// A change that removes no file.
+    fn new(
+        path: &'a Path,
+        args: &'a ChangeArgs,
+        (bank, verb): (char, &'static str),
+        plan: ChangePlan,
+    ) -> Self {
+        Self { path, args, bank, verb, plan, removed: Vec::new(), keep: None }
+    }
+
+    /// The whole of a command.
+    fn run_alone(&self, ctx: &Ctx) -> Result<(), CliError> {
+        show_changes(ctx, self.path, &[self.run(ctx)?])
+    }
+
     /// Says what would be done, or asks and does it.
     fn run(&self, ctx: &Ctx) -> Result<Changed, CliError> {
         let mut changed = Changed {
@@ -217,22 +233,15 @@ fn clean_one(
 ) -> Result<Changed, CliError> {
     let path = &args.disk;
     let fail = |cause| change_error(path, cause);
-    let (verb, plan, removed) = match cleaning {
+    let job = |verb, plan| Job::new(path, &args.change, (letter, verb), plan);
+    match cleaning {
         Cleaning::Foreign => {
             let foreign = foreign_of(&examine(file, esx, Depth::Structure), letter);
-            ("clean", plan_clean(file, esx, letter, &foreign.tops).map_err(fail)?, foreign.files)
+            let plan = plan_clean(file, esx, letter, &foreign.tops).map_err(fail)?;
+            Job { removed: foreign.files, keep: args.keep.clone(), ..job("clean", plan) }.run(ctx)
         }
-        Cleaning::Dirty => ("clear-dirty", plan_clear_dirty(file, esx, letter).map_err(fail)?, Vec::new()),
-    };
-    Job { path, args: &args.change, bank: letter, verb, plan, removed, keep: args.keep.clone() }.run(ctx)
-}
-
-fn run_all(ctx: &Ctx, path: &Path, jobs: Vec<Job<'_>>) -> Result<(), CliError> {
-    let mut changes = Vec::new();
-    for job in jobs {
-        changes.push(job.run(ctx)?);
+        Cleaning::Dirty => job("clear-dirty", plan_clear_dirty(file, esx, letter).map_err(fail)?).run(ctx),
     }
-    show_changes(ctx, path, &changes)
 }
 
 pub(in crate::commands::bank) fn rebuild(
@@ -269,31 +278,16 @@ fn rebuild_now(ctx: &Ctx, args: &RebuildArgs, file: &BlockFile, esx: &EsxDisk) -
             if of.letter == from.letter { KeepState::Source } else { KeepState::Own }
         }
     };
-    let mut random = [0_u8; 20];
-    getrandom::fill(&mut random)
-        .map_err(|cause| CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause))?;
-    let (mut uuid, mut serial) = ([0_u8; 16], [0_u8; 4]);
-    uuid.copy_from_slice(&random[..16]);
-    serial.copy_from_slice(&random[16..]);
     let request = RebuildRequest {
         bank: bank.letter,
         from: from.letter,
         fallback: if args.fall_back { Fallback::Usable } else { Fallback::AfterNextUpdate },
         state,
-        uuid,
-        serial: u32::from_le_bytes(serial),
+        uuid: random()?,
+        serial: u32::from_le_bytes(random()?),
     };
     let plan = plan_rebuild(file, esx, &request).map_err(|cause| change_error(path, cause))?;
-    let job = Job {
-        path,
-        args: &args.change,
-        bank: bank.letter,
-        verb: "rebuild",
-        plan,
-        removed: Vec::new(),
-        keep: None,
-    };
-    run_all(ctx, path, vec![job])
+    Job::new(path, &args.change, (bank.letter, "rebuild"), plan).run_alone(ctx)
 }
 
 pub(in crate::commands::bank) fn set_next(ctx: &Ctx, args: &SetNextArgs) -> Result<(), CliError> {
@@ -309,16 +303,7 @@ pub(in crate::commands::bank) fn set_next(ctx: &Ctx, args: &SetNextArgs) -> Resu
         force: args.even_damaged,
     };
     let plan = plan_set_next(&file, &esx, &request).map_err(|cause| change_error(path, cause))?;
-    let job = Job {
-        path,
-        args: &args.change,
-        bank: bank.letter,
-        verb: "set-next",
-        plan,
-        removed: Vec::new(),
-        keep: None,
-    };
-    run_all(ctx, path, vec![job])
+    Job::new(path, &args.change, (bank.letter, "set-next"), plan).run_alone(ctx)
 }
 
 pub(in crate::commands::bank) fn import(ctx: &Ctx, args: &ImportArgs) -> Result<(), CliError> {
@@ -327,14 +312,5 @@ pub(in crate::commands::bank) fn import(ctx: &Ctx, args: &ImportArgs) -> Result<
     let bank = named(&esx, &args.bank)?;
     let state = read_bytes(&args.file, "the saved state", STATE_LIMIT)?;
     let plan = plan_import(&file, &esx, bank.letter, &state).map_err(|cause| change_error(path, cause))?;
-    let job = Job {
-        path,
-        args: &args.change,
-        bank: bank.letter,
-        verb: "import",
-        plan,
-        removed: Vec::new(),
-        keep: None,
-    };
-    run_all(ctx, path, vec![job])
+    Job::new(path, &args.change, (bank.letter, "import"), plan).run_alone(ctx)
 }

@@ -12,6 +12,7 @@ use crate::args::PracticeArgs;
 use crate::commands::bank::errors::device_error;
 use crate::error::{CliError, Kind};
 use crate::output::Table;
+use crate::random::random;
 use crate::run::Ctx;
 use crate::size::show_size;
 
@@ -83,7 +84,8 @@ pub(in crate::commands::bank) fn run(ctx: &Ctx, args: &PracticeArgs) -> Result<(
         }
     };
     let mut fixture = Fixture::usual(layout);
-    fixture.seed = random_seed()?;
+    // An identity of its own, so that undo files of one image are not taken for those of another.
+    fixture.seed = u64::from_le_bytes(random()?);
     // The older release is the smaller one, as in the field.
     if let Some(older) = fixture.banks.get_mut(1) {
         older.modules = 7;
@@ -123,14 +125,6 @@ pub(in crate::commands::bank) fn run(ctx: &Ctx, args: &PracticeArgs) -> Result<(
             path.display()
         )
     })
-}
-
-/// Every image has an identity of its own, so that undo files of one are not taken for those of another.
-fn random_seed() -> Result<u64, CliError> {
-    let mut seed = [0_u8; 8];
-    getrandom::fill(&mut seed)
-        .map_err(|cause| CliError::new(Kind::Failed, "asking the kernel for random bytes").because(cause))?;
-    Ok(u64::from_le_bytes(seed))
 }
 
 fn list(ctx: &Ctx) -> Result<(), CliError> {

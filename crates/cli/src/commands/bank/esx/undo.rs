@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use lifeboat_bank::esx::EsxBank;
-use lifeboat_bank::esx::undo::{DiskIdentity, Undone, examine_undo, undo};
+use lifeboat_bank::esx::undo::{DiskIdentity, UndoFile, UndoState, Undone, examine_undo, undo};
 use lifeboat_device::BlockFile;
 use serde::Serialize;
 
 use super::open::change_esx;
-use super::undo_files::{all, open, undo_error};
+use super::undo_files::{all, folder, open, undo_error};
 use crate::args::UndoArgs;
 use crate::commands::ask;
+use crate::commands::bank::errors::device_error;
 use crate::error::{CliError, Kind};
 use crate::files::FileAt;
 use crate::output::{ProgressLine, Table};
@@ -42,7 +43,7 @@ fn list(ctx: &Ctx) -> Result<(), CliError> {
         |row| row.file.display().to_string(),
         || {
             if rows.is_empty() {
-                return format!("no undo files in {}\n", ctx.state.root().join("undo").display());
+                return format!("no undo files in {}\n", folder(&ctx.state).display());
             }
             let mut table =
                 Table::new().column("WHEN").number("SIZE").column("DISK").flexible("WHAT").column("FILE");
@@ -58,7 +59,7 @@ fn list(ctx: &Ctx) -> Result<(), CliError> {
                     name,
                 ]);
             }
-            format!("{}\nin {}\n", ctx.out.render(&table), ctx.state.root().join("undo").display())
+            format!("{}\nin {}\n", ctx.out.render(&table), folder(&ctx.state).display())
         },
     )
 }
@@ -85,31 +86,50 @@ fn time(seconds: u64) -> String {
     time.map_or_else(|| seconds.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
-/// The newest file of this disk that has anything to take back.
-fn newest(ctx: &Ctx, path: &Path, force: bool) -> Result<PathBuf, CliError> {
-    let disk = BlockFile::open_read(path).map_err(crate::commands::bank::errors::device_error)?;
-    let identity = DiskIdentity::of(&disk).map_err(|cause| undo_error(path, cause))?;
+/// The newest wanted undo file of which `each` makes something; it is given the file and how the disk stands to it.
+/// A damaged file is named by --list; it must not stand in the way of the others.
+fn newest_of<T>(
+    ctx: &Ctx,
+    disk: &BlockFile,
+    is_wanted: impl Fn(&UndoFile<'_>) -> bool,
+    each: impl Fn(&Path, &UndoFile<'_>, &UndoState) -> Option<T>,
+) -> Result<Option<T>, CliError> {
     for candidate in all(&ctx.state)? {
-        // A damaged file is named by --list; it must not stand in the way of the others.
         let Ok(source) = FileAt::open(&candidate, "the undo file") else { continue };
         let Ok(file) = open(&candidate, &source) else { continue };
-        if *file.disk() != identity {
+        if !is_wanted(&file) {
             continue;
         }
-        let state = examine_undo(&disk, &file).map_err(|cause| undo_error(&candidate, cause))?;
-        if state.reached > 0 || (force && state.differing_sectors > 0) {
-            return Ok(candidate);
+        let state = examine_undo(disk, &file).map_err(|cause| undo_error(&candidate, cause))?;
+        if let Some(found) = each(&candidate, &file, &state) {
+            return Ok(Some(found));
         }
     }
-    Err(CliError::new(
-        Kind::NotFound,
-        format!(
+    Ok(None)
+}
+
+/// The newest file of this disk that has anything to take back.
+fn newest(ctx: &Ctx, path: &Path, force: bool) -> Result<PathBuf, CliError> {
+    let disk = BlockFile::open_read(path).map_err(device_error)?;
+    let identity = DiskIdentity::of(&disk).map_err(|cause| undo_error(path, cause))?;
+    let found = newest_of(
+        ctx,
+        &disk,
+        |file| *file.disk() == identity,
+        |candidate, _, state| {
+            (state.reached > 0 || (force && state.differing_sectors > 0)).then(|| candidate.to_owned())
+        },
+    )?;
+    found.ok_or_else(|| {
+        let folder = folder(&ctx.state);
+        let what = format!(
             "nothing on {} can be taken back: no undo file of it in {} has a change that is there",
             path.display(),
-            ctx.state.root().join("undo").display()
-        ),
-    )
-    .remedy("see them with: lifeboat bank undo --list; or name the file"))
+            folder.display()
+        );
+        CliError::new(Kind::NotFound, what)
+            .remedy("see them with: lifeboat bank undo --list; or name the file")
+    })
 }
 
 /// The undo file of a rebuild of this bank that was cut before its end, if the last change of the bank was one.
@@ -119,19 +139,17 @@ pub(super) fn unfinished_rebuild(
     bank: &EsxBank,
 ) -> Result<Option<PathBuf>, CliError> {
     let Ok(identity) = DiskIdentity::of(disk) else { return Ok(None) };
-    for candidate in all(&ctx.state)? {
-        let Ok(source) = FileAt::open(&candidate, "the undo file") else { continue };
-        let Ok(file) = open(&candidate, &source) else { continue };
-        if *file.disk() != identity || file.place().offset != bank.offset {
-            continue;
+    let of_bank = |file: &UndoFile<'_>| *file.disk() == identity && file.place().offset == bank.offset;
+    let last = newest_of(ctx, disk, of_bank, |candidate, file, state| {
+        if state.reached == 0 && state.differing_sectors == 0 {
+            return None;
         }
-        let state = examine_undo(disk, &file).map_err(|cause| undo_error(&candidate, cause))?;
-        let cut = file.what().starts_with("rebuilding") && state.reached > 0 && state.reached < state.steps;
-        if state.reached > 0 || state.differing_sectors > 0 {
-            return Ok((cut && state.differing_sectors == 0).then_some(candidate));
-        }
-    }
-    Ok(None)
+        let cut = file.what().starts_with("rebuilding")
+            && (1..state.steps).contains(&state.reached)
+            && state.differing_sectors == 0;
+        Some(cut.then(|| candidate.to_owned()))
+    })?;
+    Ok(last.flatten())
 }
 
 /// Takes a change back without a word.
@@ -144,8 +162,8 @@ pub(super) fn take_back(path: &Path, name: &Path, force: bool) -> Result<(), Cli
 
 fn back(ctx: &Ctx, path: &Path, args: &UndoArgs) -> Result<(), CliError> {
     let name = match &args.file {
-        Some(name) if !name.exists() && ctx.state.root().join("undo").join(name).exists() => {
-            ctx.state.root().join("undo").join(name)
+        Some(name) if !name.exists() && folder(&ctx.state).join(name).exists() => {
+            folder(&ctx.state).join(name)
         }
         Some(name) => name.clone(),
         None => newest(ctx, path, args.force)?,

@@ -32,7 +32,7 @@ impl NewUndo {
         let path = if let Some(path) = given {
             path.to_owned()
         } else {
-            let folder = state.root().join("undo");
+            let folder = folder(state);
             StateDir::make_dir(&folder)?;
             fresh(&folder, what)
         };
@@ -117,9 +117,14 @@ fn fresh(folder: &Path, what: &str) -> PathBuf {
     (1..=u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1))
 }
 
+/// Where undo files lie unless a person says otherwise.
+pub(super) fn folder(state: &StateDir) -> PathBuf {
+    state.root().join("undo")
+}
+
 /// The undo files of the state directory, the newest first.
 pub(super) fn all(state: &StateDir) -> Result<Vec<PathBuf>, CliError> {
-    let folder = state.root().join("undo");
+    let folder = folder(state);
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
