@@ -6,10 +6,10 @@ use crate::workspace::{Kind, Workspace, built_into};
 
 /// Rooms without I/O.
 pub(crate) const PURE: [&str; 5] = ["plan", "roll", "bank", "bundle", "depot"];
-const PROGRAMS: [&str; 2] = ["agent", "cli"];
+const PROGRAMS: [&str; 3] = ["agent", "cli", "server"];
 
 /// Each room that has rules of its own, and the rooms that it may build upon.
-const MAY: [(&str, &[&str]); 12] = [
+const MAY: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("roll", &["model"]),
@@ -17,11 +17,18 @@ const MAY: [(&str, &[&str]); 12] = [
     ("bundle", &["model"]),
     ("depot", &["model"]),
     ("device", &["model", "bank"]),
-    ("hypervisor", &["model", "bank", "bundle", "device"]),
+    ("libvirt", &[]),
+    ("wire", &["model"]),
+    ("packages", &["model"]),
+    ("topology", &["model"]),
+    ("hoststate", &["model", "topology"]),
+    ("kvmlab", &["model", "bank", "bundle", "device"]),
+    ("server", &["model", "wire"]),
+    ("hypervisor", &["model", "bank", "bundle", "device", "libvirt", "wire"]),
     ("store", &["model"]),
     ("repo", &["model", "bundle"]),
     ("executor", &["model", "roll", "store", "hypervisor"]),
-    ("agent", &["model", "bank", "bundle", "device"]),
+    ("agent", &["model", "bank", "bundle", "device", "libvirt", "wire", "packages", "hoststate", "topology"]),
 ];
 
 /// What pure rooms may ask of others: words, errors, arithmetic on bytes.

@@ -1,0 +1,1 @@
+//! State of a host: configuration, network, definitions; saved, compared, restored.

@@ -1,0 +1,1 @@
+//! A pool of hosts with libvirt on one machine, in namespaces.

@@ -1,0 +1,1 @@
+//! Package databases of Linux hosts: who holds them, guarded transactions, what is incomplete.

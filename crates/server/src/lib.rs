@@ -1,0 +1,1 @@
+//! The controller as a service: the agents of a pool.

@@ -1,0 +1,3 @@
+//! `lifeboatd`: the controller as a service.
+
+fn main() {}

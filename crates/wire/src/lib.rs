@@ -1,0 +1,1 @@
+//! Identities of a pool and the encrypted connection between agents and their controller.
