@@ -1,10 +1,10 @@
 //! Words between a controller and the agent on a Linux host.
 //!
 //! Owns: the messages of the agent protocol, version 1: one JSON object per line, UTF-8, at most
-//! [`MAX_LINE`] bytes with its newline. The agent dials out; it says [`AgentMessage::Hello`] first, with a token
-//! that was made for this host. Promises: unknown fields of a newer peer are ignored; an unknown message is an
-//! error of the reader and never a guess. Does not: open connections, or keep the words secret (the first form
-//! runs over plain TCP and is made for a network that is trusted; mutual TLS is a later issue).
+//! [`MAX_LINE`] bytes with its newline. The agent dials out; it says [`AgentMessage::Hello`] first. Over mutual TLS
+//! its certificate says who it is; over plain TCP, which is for a lab on the loopback address, a token that was made
+//! for this host. Promises: unknown fields of a newer peer are ignored; an unknown message is an error of the reader
+//! and never a guess. Does not: open connections, or keep the words secret.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,27 @@ pub enum AgentMessage {
     Hello {
         /// [`AGENT_PROTOCOL`] of the agent.
         protocol: u32,
-        /// Secret of this host, from its state partition.
+        /// Secret of this host, from its state partition; empty over mutual TLS.
         token: String,
         /// The host as it is now.
         status: Box<AgentStatus>,
+    },
+    /// First and only line of a connection without a certificate: the host asks for its first one.
+    Enroll {
+        /// [`AGENT_PROTOCOL`] of the agent.
+        protocol: u32,
+        /// The secret part of the enrolment token.
+        token: String,
+        /// Name that the host believes to have, if it was told one; another one than the token's is refused.
+        #[serde(default)]
+        host: Option<String>,
+        /// Certificate signing request (RFC 2986), PEM. Only its key counts.
+        csr: String,
+    },
+    /// Asks for the next certificate, on a connection that the present one opened.
+    Renew {
+        /// Certificate signing request with a new key, PEM.
+        csr: String,
     },
     /// First and only line of a download connection. The answer is a [`ControllerMessage::Bundle`] line and then
     /// the bytes themselves.
@@ -76,6 +93,25 @@ pub enum ControllerMessage {
     Welcome {
         /// [`AGENT_PROTOCOL`] of the controller.
         protocol: u32,
+        /// The controller says [`ControllerMessage::Alive`] at least as often as this, in seconds; 0 if it does not.
+        #[serde(default)]
+        alive_secs: u32,
+    },
+    /// Sign of life.
+    Alive {},
+    /// Answer to [`AgentMessage::Enroll`].
+    Enrolled {
+        /// Name of the host, as its token was made for.
+        host: String,
+        /// The host's certificate, PEM.
+        certificate: String,
+        /// Certificate of the authority, PEM.
+        authority: String,
+    },
+    /// Answer to [`AgentMessage::Renew`].
+    Renewed {
+        /// The next certificate, PEM.
+        certificate: String,
     },
     /// The connection ends here.
     Refused {
@@ -88,12 +124,24 @@ pub enum ControllerMessage {
         key: String,
         /// What to do.
         command: AgentCommand,
+        /// Which controller says so. A host that obeyed a later one refuses an earlier one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fence: Option<Fence>,
     },
     /// Answer to [`AgentMessage::Fetch`]: `len` − offset bytes follow.
     Bundle {
         /// Length of the whole bundle in bytes.
         len: u64,
     },
+}
+
+/// Which controller gives a command: a number that grows with each controller that takes a pool over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    /// The pool.
+    pub pool: String,
+    /// Its controller's number.
+    pub number: u64,
 }
 
 /// What an agent can be told to do. Every command may be given twice: the second time changes nothing.
@@ -120,6 +168,14 @@ pub enum AgentCommand {
         /// The boot that ends by this command.
         boot_id_before: String,
     },
+    /// Reboot a host without banks into whatever it boots by itself. Done when the boot id differs from
+    /// `boot_id_before` and the health checks passed.
+    Reboot {
+        /// The boot that ends by this command.
+        boot_id_before: String,
+    },
+    /// Run the health checks now; failed if one of them fails.
+    CheckHealth,
     /// Write the host's own state to stable storage.
     SaveState,
     /// Send a [`AgentMessage::Status`] now.
@@ -156,7 +212,10 @@ pub struct AgentStatus {
     pub host: String,
     /// Identity of this boot, as the kernel gives it; another one after every boot.
     pub boot_id: String,
-    /// The bank on the running kernel line.
+    /// Whether the host has banks.
+    #[serde(default)]
+    pub kind: HostKind,
+    /// The bank on the running kernel line; A on a host without banks, which then reports none in `banks`.
     pub active: Bank,
     /// The bank that the firmware boots by itself if nothing else is said; none if it cannot be read.
     pub default: Option<Bank>,
@@ -180,6 +239,36 @@ pub struct AgentStatus {
     pub memory: Mib,
     /// Version of the agent itself.
     pub agent: String,
+    /// How the health checks of this boot ended; empty if none ran yet.
+    #[serde(default)]
+    pub health: Vec<HealthReport>,
+    /// Why the host must not be rebooted now, if so.
+    #[serde(default)]
+    pub held: Option<String>,
+    /// When the host's certificate ends, in seconds since 1970; none over plain TCP.
+    #[serde(default)]
+    pub certificate_until: Option<u64>,
+}
+
+/// Where a host's system lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostKind {
+    /// In one of two banks.
+    #[default]
+    Banks,
+    /// In one root that packages are installed into.
+    Packages,
+}
+
+/// How one health check ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// Name of the check.
+    pub name: String,
+    /// Why it failed; none if it passed.
+    #[serde(default)]
+    pub failure: Option<String>,
 }
 
 /// One bank as its host reports it.
@@ -217,8 +306,20 @@ mod tests {
             Some(ControllerMessage::Command {
                 key: "7".to_owned(),
                 command: AgentCommand::RebootInto { bank: Bank::B, boot_id_before: "x".to_owned() },
+                fence: None,
             })
         );
         assert!(serde_json::from_str::<ControllerMessage>(r#"{"explode":{}}"#).is_err());
+    }
+
+    #[test]
+    fn the_first_form_of_a_status_stays_readable_and_means_a_host_with_banks() {
+        let line = r#"{"host":"one","boot_id":"x","active":"A","default":"A","version":"1","digest":null,"banks":[],
+            "floor":0,"failed":[],"on_trial":false,"notes":[],"uptime":1,"memory":1,"agent":"0.1.0"}"#;
+        let read = serde_json::from_str::<AgentStatus>(line);
+        let told = read.as_ref().map(|status| (status.kind, status.held.as_ref(), status.health.len())).ok();
+        assert_eq!(told, Some((HostKind::Banks, None, 0)), "{read:?}");
+        let welcome = serde_json::from_str::<ControllerMessage>(r#"{"welcome":{"protocol":1}}"#).ok();
+        assert_eq!(welcome, Some(ControllerMessage::Welcome { protocol: 1, alive_secs: 0 }));
     }
 }

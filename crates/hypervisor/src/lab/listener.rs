@@ -131,7 +131,7 @@ impl Listener {
         link.open.insert(key.to_owned(), command.clone());
         if let Some(stream) = link.stream.as_mut() {
             // A failure shows itself to the reader of this connection; the command is sent on the next.
-            let message = ControllerMessage::Command { key: key.to_owned(), command };
+            let message = ControllerMessage::Command { key: key.to_owned(), command, fence: None };
             if write_line(stream, &message).is_err() {
                 let _ = stream.shutdown(Shutdown::Both);
             }
@@ -206,7 +206,11 @@ impl Shared {
                 }
             }
             Ok(
-                AgentMessage::Status { .. } | AgentMessage::Progress { .. } | AgentMessage::Outcome { .. },
+                AgentMessage::Enroll { .. }
+                | AgentMessage::Renew { .. }
+                | AgentMessage::Status { .. }
+                | AgentMessage::Progress { .. }
+                | AgentMessage::Outcome { .. },
             )
             | Err(_) => {
                 let reason = "the first line must be a hello or a fetch of agent protocol 1".to_owned();
@@ -239,12 +243,13 @@ impl Shared {
     ) -> io::Result<()> {
         let host = status.host.clone();
         let generation = self.generation.fetch_add(1, Ordering::SeqCst);
-        write_line(&mut writer, &ControllerMessage::Welcome { protocol: AGENT_PROTOCOL })?;
+        write_line(&mut writer, &ControllerMessage::Welcome { protocol: AGENT_PROTOCOL, alive_secs: 0 })?;
         {
             let mut hosts = lock(&self.hosts);
             let link = hosts.entry(host.clone()).or_default();
             for (key, command) in &link.open {
-                let message = ControllerMessage::Command { key: key.clone(), command: command.clone() };
+                let message =
+                    ControllerMessage::Command { key: key.clone(), command: command.clone(), fence: None };
                 write_line(&mut writer, &message)?;
             }
             if let Some(old) = link.stream.replace(writer) {
@@ -285,7 +290,11 @@ impl Shared {
                         self.tell(AgentEvent::Outcome { host: host.clone(), key, outcome });
                     }
                 }
-                AgentMessage::Hello { .. } | AgentMessage::Fetch { .. } | AgentMessage::Status { .. } => {
+                AgentMessage::Hello { .. }
+                | AgentMessage::Fetch { .. }
+                | AgentMessage::Enroll { .. }
+                | AgentMessage::Renew { .. }
+                | AgentMessage::Status { .. } => {
                     return Err(io::Error::other("a word that does not belong here"));
                 }
             }
@@ -338,6 +347,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use lifeboat_model::agent::HostKind;
     use lifeboat_model::{Bank, Mib, Millis};
 
     use super::*;
@@ -360,6 +370,10 @@ mod tests {
             uptime: Millis(1),
             memory: Mib(1),
             agent: "test".to_owned(),
+            kind: HostKind::Banks,
+            health: Vec::new(),
+            held: None,
+            certificate_until: None,
         })
     }
 
@@ -400,7 +414,7 @@ mod tests {
         listener.send("one", "k", AgentCommand::SaveState);
         for _ in 0..2 {
             let mut reader = dial(&listener, &hello("secret"));
-            assert_eq!(answer(&mut reader), ControllerMessage::Welcome { protocol: AGENT_PROTOCOL });
+            assert_eq!(answer(&mut reader), ControllerMessage::Welcome { protocol: AGENT_PROTOCOL, alive_secs: 0 });
             assert!(matches!(answer(&mut reader), ControllerMessage::Command { key, .. } if key == "k"));
         }
         let mut reader = dial(&listener, &hello("secret"));
