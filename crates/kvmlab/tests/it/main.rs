@@ -1,1 +1,7 @@
-//! Promises of lifeboat-kvmlab.
+//! Promises of the lab, kept with real libvirtd and QEMU.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fabric;
+mod guests;
+mod rig;
