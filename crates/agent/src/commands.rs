@@ -2,10 +2,12 @@
 //!
 //! Owns: each command's steps on this host, and their place in the agent's journal. Promises: the outcome of a key
 //! is remembered and given again unchanged; a command whose work is done already ends at once; a reboot is ordered
-//! only after the record, the watchdog and the one-shot boot are set. Does not: reboot (it answers that one is due).
+//! only after the record, the watchdog and the one-shot boot are set; a controller that was replaced is not obeyed.
+//! Does not: reboot (it answers that one is due).
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat_bank::install::{Image, InstallError, InstallRequest, Step};
 use lifeboat_bank::ops::{BootControl as _, OpsError, activate};
@@ -13,15 +15,22 @@ use lifeboat_bank::record::{BankRecord, read_record};
 use lifeboat_bank::verity::Verity;
 use lifeboat_bundle::slot;
 use lifeboat_device::Watchdog;
-use lifeboat_model::agent::{AgentCommand, AgentOutcome};
+use lifeboat_model::agent::{AgentCommand, AgentOutcome, Fence};
 use lifeboat_model::{Bank, BankState, ReleaseRef};
 
 use crate::host::chain;
+use crate::inhibitor::Inhibitor;
 use crate::root_image::{RootImageError, install_root};
-use crate::{Host, Journal, JournalEntry, bundle_path, carry, open_bundle, stage};
+use crate::{
+    Fences, Host, Journal, JournalEntry, Machine, System, bundle_path, carry, check_machine, health_patience,
+    open_bundle, stage,
+};
 
 /// Largest kernel or initial RAM file system that is taken into memory.
 const PART_LIMIT: u64 = 256 << 20;
+
+/// Most bytes of the log that are sent at once.
+const LOG_BYTES: usize = 100 * 1024;
 
 /// What is to follow a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +44,17 @@ pub enum Reply {
 /// The commands of this host.
 #[derive(Debug)]
 pub struct Commands {
-    host: Arc<Host>,
+    system: System,
     journal: Journal,
+    fences: Fences,
     /// Fed by nobody: it is armed only to guard a reboot.
     guard: Option<Watchdog>,
 }
 
 impl Commands {
-    /// Commands over `host`, remembered in `journal`.
-    pub fn new(host: Arc<Host>, journal: Journal) -> Self {
-        Self { host, journal, guard: None }
+    /// Commands over `system`, remembered in `journal`, obeyed as `fences` say.
+    pub fn new(system: System, journal: Journal, fences: Fences) -> Self {
+        Self { system, journal, fences, guard: None }
     }
 
     /// Carries out `command`, unless its outcome is known.
@@ -52,51 +62,166 @@ impl Commands {
         &mut self,
         key: &str,
         command: &AgentCommand,
+        fence: Option<&Fence>,
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Reply {
+        if let Some(looked) = self.look(command, progress) {
+            // Looking twice is looking: nothing is remembered, and no controller is too old for it.
+            return Reply::Outcome(outcome_of(looked));
+        }
         if let Some(outcome) = self.journal.outcome(key) {
             return Reply::Outcome(outcome.clone());
+        }
+        if let Err(error) = self.fences.admit(fence) {
+            // Not remembered: the controller that took over may give the same key.
+            let reason = chain(&error);
+            self.log(&format!("command {key} is refused: {reason}"));
+            return Reply::Outcome(AgentOutcome::Failed { reason, retriable: false });
+        }
+        if self.journal.interrupted(key) {
+            self.log(&format!("command {key} was begun before and came to no end; it is taken up again"));
         }
         let intent = JournalEntry::Intent { key: key.to_owned(), command: command.clone() };
         if let Err(error) = self.journal.append(&intent) {
             // Without a journal the host still serves; the command may then run twice, which every one allows.
-            self.host.log.line(&chain(&error));
+            self.log(&chain(&error));
         }
-        self.host.log.line(&format!("command {key}: {command:?}"));
-        let done: Result<String, Refusal> = match command {
-            AgentCommand::Stage { release } => self.stage(release, progress),
-            AgentCommand::Install { release, retry } => self.install(release, *retry, progress),
-            AgentCommand::RebootInto { bank, boot_id_before } => {
-                match self.reboot_into(*bank, boot_id_before) {
-                    Ok(None) => return Reply::Reboot,
-                    Ok(Some(detail)) => Ok(detail),
-                    Err(refusal) => Err(refusal),
-                }
+        self.log(&format!("command {key}: {command:?}"));
+        let done = match self.change(command, progress) {
+            Ok(Some(detail)) => outcome_of(Ok(detail)),
+            Ok(None) => return Reply::Reboot,
+            Err(refusal) => outcome_of(Err(refusal)),
+        };
+        self.log(&format!("command {key} ended: {done:?}"));
+        let entry = JournalEntry::Outcome { key: key.to_owned(), outcome: done.clone() };
+        if let Err(error) = self.journal.append(&entry) {
+            self.log(&chain(&error));
+        }
+        Reply::Outcome(done)
+    }
+
+    /// Commands that change something; nothing if a reboot is due.
+    fn change(
+        &mut self,
+        command: &AgentCommand,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<Option<String>, Refusal> {
+        match command {
+            AgentCommand::Stage { release } => self.stage(release, progress).map(Some),
+            AgentCommand::Install { release, retry } => {
+                let why = format!("release {release} is being installed");
+                let _inhibitor = Inhibitor::hold(&self.machine().log, &why);
+                self.install(release, *retry, progress).map(Some)
             }
+            AgentCommand::RebootInto { bank, boot_id_before } => self.reboot_into(*bank, boot_id_before),
+            AgentCommand::Reboot { boot_id_before } => self.reboot(boot_id_before, progress),
             AgentCommand::SaveState => {
                 rustix::fs::sync();
-                Ok("the state partition is on stable storage".to_owned())
+                Ok(Some("the state partition is on stable storage".to_owned()))
             }
+            // They never come here.
+            AgentCommand::Status | AgentCommand::LogTail { .. } | AgentCommand::CheckHealth => {
+                Ok(Some(String::new()))
+            }
+        }
+    }
+
+    /// Commands that change nothing; nothing for the others.
+    fn look(
+        &self,
+        command: &AgentCommand,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Option<Result<String, Refusal>> {
+        Some(match command {
             AgentCommand::Status => Ok("status sent".to_owned()),
             AgentCommand::LogTail { lines } => {
                 let count = usize::try_from(*lines).unwrap_or(usize::MAX).min(1000);
-                Ok(self.host.log.tail(count).join("\n"))
+                Ok(newest(&self.machine().log.tail(count), LOG_BYTES))
             }
-        };
-        let outcome = match done {
-            Ok(detail) => AgentOutcome::Done { detail },
-            Err(Refusal { reason, retriable }) => AgentOutcome::Failed { reason, retriable },
-        };
-        self.host.log.line(&format!("command {key} ended: {outcome:?}"));
-        let entry = JournalEntry::Outcome { key: key.to_owned(), outcome: outcome.clone() };
-        if let Err(error) = self.journal.append(&entry) {
-            self.host.log.line(&chain(&error));
-        }
-        Reply::Outcome(outcome)
+            AgentCommand::CheckHealth => {
+                progress("checking health", 0, 0);
+                self.healthy(Duration::ZERO)
+            }
+            AgentCommand::Stage { .. }
+            | AgentCommand::Install { .. }
+            | AgentCommand::RebootInto { .. }
+            | AgentCommand::Reboot { .. }
+            | AgentCommand::SaveState => return None,
+        })
     }
 
-    fn record(&self) -> Result<BankRecord, Refusal> {
-        let read = read_record(&*self.host.disk(), &self.host.layout);
+    fn machine(&self) -> &Machine {
+        self.system.machine()
+    }
+
+    fn log(&self, line: &str) {
+        self.machine().log.line(line);
+    }
+
+    /// The host's banks; a host without refuses what needs them.
+    fn banks(&self) -> Result<Arc<Host>, Refusal> {
+        match &self.system {
+            System::Banks(host) => Ok(Arc::clone(host)),
+            System::Packages(machine) => Err(Refusal {
+                reason: format!(
+                    "host {} has no banks: its system is made of packages and is upgraded by them",
+                    machine.name()
+                ),
+                retriable: false,
+            }),
+        }
+    }
+
+    /// Runs the health checks; those that fail are tried again for `patience`.
+    fn healthy(&self, patience: Duration) -> Result<String, Refusal> {
+        let results = check_machine(self.machine(), patience, &mut || ());
+        let failed: Vec<String> = results
+            .iter()
+            .filter_map(|result| {
+                Some(format!("health check {} failed: {}", result.name, result.failure.as_ref()?))
+            })
+            .collect();
+        if failed.is_empty() {
+            Ok(format!("{} health checks passed", results.len()))
+        } else {
+            Err(Refusal { reason: failed.join("; "), retriable: true })
+        }
+    }
+
+    /// Why this host must not be rebooted now, if so.
+    fn not_held(&self) -> Result<(), Refusal> {
+        match self.machine().held() {
+            Some(why) => Err(Refusal {
+                reason: format!("the host is held back from rebooting: {why}"),
+                retriable: true,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing if a reboot of a host without banks is due; otherwise how the host is after it.
+    fn reboot(
+        &self,
+        boot_id_before: &str,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<Option<String>, Refusal> {
+        if let System::Banks(host) = &self.system {
+            return Err(Refusal {
+                reason: format!("host {} has banks: say which one to reboot into", host.name()),
+                retriable: false,
+            });
+        }
+        if self.machine().boot_id == boot_id_before {
+            self.not_held()?;
+            return Ok(None);
+        }
+        progress("checking health", 0, 0);
+        let patience = health_patience(self.machine());
+        self.healthy(patience).map(|health| Some(format!("the host booted; {health}")))
+    }
+
+    fn record(host: &Host) -> Result<BankRecord, Refusal> {
+        let read = read_record(&*host.disk(), &host.layout);
         read.map(|read| read.record).map_err(|error| Refusal::for_now(&error))
     }
 
@@ -105,8 +230,9 @@ impl Commands {
         release: &ReleaseRef,
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<String, Refusal> {
-        let record = self.record()?;
-        let bytes = stage(&self.host, release, &record, progress)
+        let host = self.banks()?;
+        let record = Self::record(&host)?;
+        let bytes = stage(&host, release, &record, progress)
             .map_err(|error| Refusal { retriable: error.may_pass(), reason: chain(&error) })?;
         Ok(format!("{release} is on the host and verified ({bytes} bytes)"))
     }
@@ -117,16 +243,16 @@ impl Commands {
         retry: bool,
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<String, Refusal> {
-        let record = self.record()?;
-        let active = self.host.line.bank;
+        let host = self.banks()?;
+        let record = Self::record(&host)?;
+        let active = host.line.bank;
         let target = active.other();
         let entry = record.bank(target);
         if entry.state == BankState::Upgraded && entry.release.as_ref() == Some(release) {
             return Ok(format!("bank {target} holds {release} already"));
         }
-        let path = bundle_path(&self.host, &release.digest);
-        let bundle =
-            open_bundle(&self.host, &path, release, &record).map_err(|error| Refusal::firm(&error))?;
+        let path = bundle_path(&host, &release.digest);
+        let bundle = open_bundle(&host, &path, release, &record).map_err(|error| Refusal::firm(&error))?;
         let part = |name: &str| bundle.slot_bytes(name, PART_LIMIT).map_err(|error| Refusal::firm(&error));
         let (stub, kernel, initrd) = (part(slot::STUB)?, part(slot::KERNEL)?, part(slot::INITRD)?);
         let osrel = String::from_utf8(part(slot::OSREL)?).map_err(|error| Refusal::firm(&error))?;
@@ -153,16 +279,16 @@ impl Commands {
         };
         let mut told = |step: Step, done: u64, total: u64| progress(step_word(step), done, total);
         let installed =
-            install_root(&self.host, &record, &bundle, &request, &mut told).map_err(|error| match error {
+            install_root(&host, &record, &bundle, &request, &mut told).map_err(|error| match error {
                 RootImageError::Bundle(error) => Refusal::firm(&error),
                 RootImageError::Install(error) => install_refusal(&error),
             })?;
-        if let Ok(mut control) = self.host.boot_control()
+        if let Ok(mut control) = host.boot_control()
             && let Err(error) = control.describe(&installed.record)
         {
-            self.host.log.line(&chain(&error));
+            host.log.line(&chain(&error));
         }
-        let carried = self.carry(&record, target, release)?;
+        let carried = Self::carry(&host, &record, target, release)?;
         Ok(format!(
             "bank {target} holds {release}, update {}, every byte read back{carried}",
             installed.updated
@@ -170,31 +296,37 @@ impl Commands {
     }
 
     /// Copies the saved state of the running bank for the first boot of the other one.
-    fn carry(&self, record: &BankRecord, target: Bank, release: &ReleaseRef) -> Result<String, Refusal> {
+    fn carry(
+        host: &Host,
+        record: &BankRecord,
+        target: Bank,
+        release: &ReleaseRef,
+    ) -> Result<String, Refusal> {
         let running = record.bank(target.other()).release.as_ref();
-        let carried = carry(&self.host.paths.state, target.other(), running, release.digest);
+        let carried = carry(&host.paths.state, target.other(), running, release.digest);
         let carried = carried.map_err(|error| Refusal::for_now(&error))?;
         Ok(carried.map_or_else(String::new, |note| format!("; {note}")))
     }
 
     /// Nothing if a reboot is due; otherwise what the boot came to.
     fn reboot_into(&mut self, bank: Bank, boot_id_before: &str) -> Result<Option<String>, Refusal> {
-        let active = self.host.line.bank;
-        if self.host.boot_id != boot_id_before {
+        let host = self.banks()?;
+        let active = host.line.bank;
+        if host.boot_id != boot_id_before {
             return Ok(Some(format!("the host booted bank {active}; {bank} was asked for")));
         }
+        self.not_held()?;
         if bank == active {
             return Ok(None);
         }
         // As late as possible: what was changed since the install goes along.
-        let record = self.record()?;
+        let record = Self::record(&host)?;
         if let Some(release) = record.bank(bank).release.clone() {
-            let carried = self.carry(&record, bank, &release)?;
+            let carried = Self::carry(&host, &record, bank, &release)?;
             if !carried.is_empty() {
-                self.host.log.line(carried.trim_start_matches("; "));
+                host.log.line(carried.trim_start_matches("; "));
             }
         }
-        let host = Arc::clone(&self.host);
         let mut control = host.boot_control().map_err(|error| Refusal::for_now(&error))?;
         let guard = &mut self.guard;
         let mut arm = || -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -205,13 +337,13 @@ impl Commands {
             }
             Ok(())
         };
-        let set = activate(&mut *self.host.disk(), &self.host.layout, bank, &mut arm, &mut control);
+        let set = activate(&mut *host.disk(), &host.layout, bank, &mut arm, &mut control);
         if let Err(error) = set {
             // No reboot follows: an armed watchdog that nobody feeds would reset a host that serves.
             if let Some(guard) = self.guard.take()
                 && let Err(error) = guard.disarm()
             {
-                self.host.note(format!("the watchdog cannot be stopped: {error}"));
+                host.note(format!("the watchdog cannot be stopped: {error}"));
             }
             return Err(activate_refusal(&error));
         }
@@ -236,6 +368,26 @@ impl Refusal {
     fn for_now(error: &dyn Error) -> Self {
         Self { reason: chain(error), retriable: true }
     }
+}
+
+fn outcome_of(done: Result<String, Refusal>) -> AgentOutcome {
+    match done {
+        Ok(detail) => AgentOutcome::Done { detail },
+        Err(Refusal { reason, retriable }) => AgentOutcome::Failed { reason, retriable },
+    }
+}
+
+/// The newest lines that have room in `limit` bytes.
+fn newest(lines: &[String], limit: usize) -> String {
+    let mut room = limit;
+    let fits = |line: &&String| {
+        let left = room.checked_sub(line.len() + 1);
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let mut kept: Vec<&str> = lines.iter().rev().take_while(fits).map(String::as_str).collect();
+    kept.reverse();
+    kept.join("\n")
 }
 
 fn install_refusal(error: &InstallError) -> Refusal {

@@ -21,8 +21,18 @@ pub struct AgentConfig {
     pub host: String,
     /// Address of the controller, `host:port`.
     pub controller: String,
-    /// Secret by which the controller knows the host.
+    /// Secret by which the controller of a lab knows the host; empty on a host that has a certificate.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub token: String,
+    /// Whether the host has banks; if not said, the kernel line tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banks: Option<bool>,
+    /// File that holds the identity of this boot, if it is another one than the kernel's: a container as host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id_file: Option<PathBuf>,
+    /// Program that reboots the host, with its arguments, if it is not `systemctl reboot` or the kernel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reboot_command: Vec<String>,
     /// Longest time that one health check may take, in seconds.
     #[serde(default = "default_check_secs")]
     pub check_secs: u64,

@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::{HealthConfig, Machine, Places};
+
 /// Longest output of a check that is kept, in bytes.
 const OUTPUT_LIMIT: u64 = 4096;
 
@@ -39,6 +41,51 @@ pub fn run_checks(folder: &Path, limit: Duration, alive: &mut dyn FnMut()) -> Ve
     };
     files.sort();
     files.iter().map(|file| run_check(file, limit, alive)).collect()
+}
+
+/// How long checks of `health.toml` that fail are tried again after a boot.
+pub fn health_patience(machine: &Machine) -> Duration {
+    HealthConfig::read(&health_file(machine)).unwrap_or_default().patience()
+}
+
+/// Runs the checks of `health.toml`, those that fail again for `patience`, then once every program of `health.d`. The
+/// results are kept for the host's status.
+pub fn check_machine(machine: &Machine, patience: Duration, alive: &mut dyn FnMut()) -> Vec<CheckResult> {
+    let limit = Duration::from_secs(machine.config.check_secs);
+    let mut results = match HealthConfig::read(&health_file(machine)) {
+        Ok(config) => run_patiently(machine, &config, limit, patience, alive),
+        Err(error) => {
+            let failure = Some(lifeboat_model::chain(&error));
+            vec![CheckResult { name: "health.toml".to_owned(), failure, took: Duration::ZERO }]
+        }
+    };
+    results.extend(run_checks(&machine.paths.etc.join("health.d"), limit, alive));
+    machine.keep_health(&results);
+    results
+}
+
+fn health_file(machine: &Machine) -> PathBuf {
+    machine.paths.etc.join("health.toml")
+}
+
+/// A boot is long over for the kernel when services are still starting.
+fn run_patiently(
+    machine: &Machine,
+    config: &HealthConfig,
+    limit: Duration,
+    patience: Duration,
+    alive: &mut dyn FnMut(),
+) -> Vec<CheckResult> {
+    let begin = Instant::now();
+    let places = Places { proc: &machine.paths.proc, sys: &machine.paths.sys };
+    loop {
+        let results = config.run(&places, limit, alive);
+        if results.iter().all(|result| result.failure.is_none()) || begin.elapsed() >= patience {
+            return results;
+        }
+        alive();
+        thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

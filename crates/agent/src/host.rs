@@ -1,10 +1,11 @@
-//! This machine.
+//! This machine as a host with banks.
 //!
-//! Owns: where things lie, and the facts of the running system. Promises: the disk that is opened is the one the
-//! kernel line names. Does not: change anything when opened, except to lock the disk and to give both banks an
+//! Owns: the boot disk, and the facts of the running bank. Promises: the disk that is opened is the one the kernel
+//! line names. Does not: change anything when opened, except to lock the disk and to give both banks an
 //! entry in the firmware.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,39 +14,12 @@ use lifeboat_bank::layout::{Layout, LayoutError, read_layout};
 use lifeboat_bank::ops::BootControl;
 use lifeboat_bank::record::{BankRecord, read_record};
 use lifeboat_device::{BlockFile, DeviceError, EfivarFs, SystemRoots, WriteScope};
-use lifeboat_model::agent::{AgentStatus, BankReport};
+use lifeboat_model::Bank;
+use lifeboat_model::agent::{AgentStatus, BankReport, HostKind};
 pub(crate) use lifeboat_model::chain;
-use lifeboat_model::{Bank, Mib, Millis};
 use thiserror::Error;
 
-use crate::{AgentConfig, DiskError, KernelLine, KernelLineError, Log, UefiControl, find_root, met_damage};
-
-/// Where things lie on a host.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    /// `/proc`
-    pub proc: PathBuf,
-    /// `/sys`
-    pub sys: PathBuf,
-    /// `/dev`
-    pub dev: PathBuf,
-    /// What the release brings: `/etc/lifeboat`
-    pub etc: PathBuf,
-    /// The state partition: `/var/lib/lifeboat`
-    pub state: PathBuf,
-}
-
-impl Default for Paths {
-    fn default() -> Self {
-        Self {
-            proc: "/proc".into(),
-            sys: "/sys".into(),
-            dev: "/dev".into(),
-            etc: "/etc/lifeboat".into(),
-            state: "/var/lib/lifeboat".into(),
-        }
-    }
-}
+use crate::{DiskError, KernelLine, KernelLineError, Machine, UefiControl, find_root, met_damage};
 
 /// Why a host could not be opened.
 #[derive(Debug, Error)]
@@ -118,22 +92,23 @@ pub enum HostError {
 /// A host of ours, opened.
 #[derive(Debug)]
 pub struct Host {
-    /// Where things lie.
-    pub paths: Paths,
-    /// Who it is, and whom it reports to.
-    pub config: AgentConfig,
+    machine: Machine,
     /// The running kernel line.
     pub line: KernelLine,
-    /// Identity of this boot.
-    pub boot_id: String,
     /// Layout of the boot disk.
     pub layout: Layout,
-    /// The agent's log.
-    pub log: Log,
     disk: Mutex<BlockFile>,
     /// For questions while an install has the disk for minutes.
     reader: BlockFile,
-    notes: Mutex<Vec<String>>,
+}
+
+/// A host is a machine, and more.
+impl Deref for Host {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
 }
 
 /// Opens the disk that this very system runs from, to write nothing but the bank that does not run and the copies of
@@ -151,12 +126,11 @@ pub(crate) fn open_beside(path: &Path, running: Bank) -> Result<(BlockFile, Layo
 
 impl Host {
     /// Opens this machine.
-    pub fn open(paths: Paths, config: AgentConfig) -> Result<Self, HostError> {
-        let read =
-            |path: PathBuf| fs::read_to_string(&path).map_err(|source| HostError::Fact { path, source });
-        let line = KernelLine::parse(&read(paths.proc.join("cmdline"))?)
-            .map_err(|source| HostError::KernelLine { source })?;
-        let boot_id = read(paths.proc.join("sys/kernel/random/boot_id"))?.trim().to_owned();
+    pub fn open(machine: Machine) -> Result<Self, HostError> {
+        let paths = &machine.paths;
+        let path = paths.proc.join("cmdline");
+        let line = fs::read_to_string(&path).map_err(|source| HostError::Fact { path, source })?;
+        let line = KernelLine::parse(&line).map_err(|source| HostError::KernelLine { source })?;
         let found =
             find_root(&paths.sys, &paths.dev, line.root).map_err(|source| HostError::Find { source })?;
         let (disk, layout) = open_beside(&found.disk, line.bank)?;
@@ -165,8 +139,7 @@ impl Host {
             let disk = layout.bank_of(line.root).map_or_else(|| "none".to_owned(), |bank| bank.to_string());
             return Err(HostError::Disagree { line: line.bank, disk });
         }
-        let (log, notes) = (Log::default(), Mutex::new(Vec::new()));
-        Ok(Self { paths, config, line, boot_id, layout, log, disk: Mutex::new(disk), reader, notes })
+        Ok(Self { machine, line, layout, disk: Mutex::new(disk), reader })
     }
 
     /// The boot disk; one user at a time.
@@ -191,28 +164,14 @@ impl Host {
         Ok(control)
     }
 
-    /// Adds a finding of this boot.
-    pub fn note(&self, text: String) {
-        self.log.line(&text);
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-    }
-
     /// Device of the watchdog.
     pub fn watchdog(&self) -> PathBuf {
         self.paths.dev.join("watchdog")
     }
 
-    /// Time since the kernel started.
-    pub fn uptime(&self) -> Millis {
-        let text = fs::read_to_string(self.paths.proc.join("uptime")).unwrap_or_default();
-        let (secs, hundredths) =
-            text.split_whitespace().next().and_then(|word| word.split_once('.')).unwrap_or_default();
-        Millis(secs.parse::<u64>().unwrap_or(0) * 1000 + hundredths.parse::<u64>().unwrap_or(0) * 10)
-    }
-
     /// The host as it is now. A record that cannot be read leaves both banks without a report.
     pub fn status(&self) -> AgentStatus {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut notes = self.notes();
         let record = match read_record(&self.reader, &self.layout) {
             Ok(read) => Some(read.record),
             Err(error) => {
@@ -236,8 +195,7 @@ impl Host {
         };
         let default = self.boot_control().ok().and_then(|mut control| control.status().ok());
         AgentStatus {
-            host: self.config.host.clone(),
-            boot_id: self.boot_id.clone(),
+            kind: HostKind::Banks,
             active: self.line.bank,
             default: default.and_then(|status| status.order.first().copied()),
             version: self.line.version.clone(),
@@ -250,17 +208,8 @@ impl Host {
                 .collect(),
             on_trial: record.as_ref().and_then(BankRecord::on_trial) == Some(self.line.bank),
             notes,
-            uptime: self.uptime(),
-            memory: self.memory(),
-            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            ..self.machine.status()
         }
-    }
-
-    fn memory(&self) -> Mib {
-        let text = fs::read_to_string(self.paths.proc.join("meminfo")).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or_default();
-        let kib: u64 = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
-        Mib(kib / 1024)
     }
 }
 

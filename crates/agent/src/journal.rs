@@ -90,6 +90,8 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     outcomes: VecDeque<(String, AgentOutcome)>,
+    /// Keys that were begun before the file was opened, and have no outcome.
+    interrupted: VecDeque<String>,
     cut: Option<String>,
 }
 
@@ -119,8 +121,16 @@ impl Journal {
         let (entries, good, cut) = scan(&bytes);
         file.set_len(good).map_err(failed("cutting"))?;
         file.seek(SeekFrom::Start(good)).map_err(failed("reading"))?;
-        let mut journal = Self { path: path.to_owned(), file, outcomes: VecDeque::new(), cut };
+        let (outcomes, interrupted) = (VecDeque::new(), VecDeque::new());
+        let mut journal = Self { path: path.to_owned(), file, outcomes, interrupted, cut };
         for entry in entries {
+            if let JournalEntry::Intent { key, .. } = &entry {
+                journal.interrupted.retain(|known| known != key);
+                journal.interrupted.push_back(key.clone());
+                if journal.interrupted.len() > REMEMBERED {
+                    journal.interrupted.pop_front();
+                }
+            }
             journal.remember(&entry);
         }
         if good > COMPACT_BYTES {
@@ -139,6 +149,11 @@ impl Journal {
         self.outcomes.iter().rev().find(|(known, _)| known == key).map(|(_, outcome)| outcome)
     }
 
+    /// Whether the command with this key was begun by an earlier run of the agent and came to no end.
+    pub fn interrupted(&self, key: &str) -> bool {
+        self.interrupted.iter().any(|known| known == key)
+    }
+
     /// Adds a record and returns when it is on stable storage.
     pub fn append(&mut self, entry: &JournalEntry) -> Result<(), JournalError> {
         let record = encode(entry)?;
@@ -154,6 +169,7 @@ impl Journal {
 
     fn remember(&mut self, entry: &JournalEntry) {
         if let JournalEntry::Outcome { key, outcome } = entry {
+            self.interrupted.retain(|known| known != key);
             self.outcomes.push_back((key.clone(), outcome.clone()));
             if self.outcomes.len() > REMEMBERED {
                 self.outcomes.pop_front();
@@ -169,6 +185,9 @@ impl Journal {
             move |source| JournalError::File { doing, path, source }
         };
         let mut bytes = head();
+        for key in &self.interrupted {
+            bytes.extend(encode(&JournalEntry::Intent { key: key.clone(), command: AgentCommand::Status })?);
+        }
         for (key, outcome) in &self.outcomes {
             bytes.extend(encode(&JournalEntry::Outcome { key: key.clone(), outcome: outcome.clone() })?);
         }
@@ -176,6 +195,10 @@ impl Journal {
         file.write_all(&bytes).map_err(failed("writing"))?;
         file.sync_all().map_err(failed("flushing"))?;
         fs::rename(&beside, &self.path).map_err(failed("renaming"))?;
+        // Otherwise a power cut could bring the old file back, without what was appended to the new one.
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = File::open(folder.unwrap_or(Path::new(".")));
+        folder.and_then(|folder| folder.sync_all()).map_err(failed("flushing the folder of"))?;
         self.file = file;
         Ok(())
     }
@@ -230,7 +253,8 @@ fn record_at(bytes: &[u8], at: usize) -> Option<(JournalEntry, usize)> {
     if crc32fast::hash(payload) != le_u32(bytes, at + 4)? {
         return None;
     }
-    Some((serde_json::from_slice(payload).ok()?, 8 + length))
+    // Whole, and yet not understood: a newer agent wrote it.
+    Some((serde_json::from_slice(payload).unwrap_or(JournalEntry::Unknown), 8 + length))
 }
 
 fn le_u32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -288,6 +312,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_begun_and_not_ended_is_known_to_the_next_run_and_newer_records_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.journal");
+        let mut journal = Journal::open(&path).unwrap();
+        for key in ["one", "two"] {
+            let intent = JournalEntry::Intent { key: key.to_owned(), command: AgentCommand::SaveState };
+            journal.append(&intent).unwrap();
+            assert!(!journal.interrupted(key), "it is at work, not interrupted");
+        }
+        journal.append(&outcome("one")).unwrap();
+        drop(journal);
+        let payload = br#"{"kind":"intent","key":"x","command":{"of_a_newer_agent":{}}}"#;
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
+        bytes.extend(crc32fast::hash(payload).to_le_bytes());
+        bytes.extend(payload);
+        fs::write(&path, &bytes).unwrap();
+        let mut journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.cut(), None);
+        assert!(journal.interrupted("two") && !journal.interrupted("one"));
+        journal.append(&outcome("two")).unwrap();
+        assert!(!journal.interrupted("two"));
     }
 
     #[test]

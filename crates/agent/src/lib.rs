@@ -1,24 +1,32 @@
 //! The program on Linux hosts.
 //!
-//! Owns: what a host does by itself (judge its boot, bless it or fall back, report) and what it does when told
-//! (stage, install, reboot into a bank). Promises: dials out and listens nowhere; every command may be given
+//! Owns: what a host does by itself (judge its boot, bless it or fall back, report, renew its certificate) and what it
+//! does when told (stage, install, reboot). Promises: dials out and listens nowhere; every command may be given
 //! twice; a lost controller costs nothing but waiting. Does not: decide which host is upgraded, or when.
 
 mod boot;
 mod boot_control;
 mod commands;
 mod config;
+mod connection;
 mod disks;
+mod enroll;
+mod fences;
 mod health;
+mod health_config;
 mod host;
+mod inhibitor;
 mod journal;
 mod kernel_line;
 mod log;
+mod machine;
+mod renewal;
 mod rescue;
 mod root_image;
 mod session;
 mod stage;
 mod state;
+mod system;
 mod verity;
 
 pub use boot::{BootAnswer, BootError, act_on_boot};
@@ -26,13 +34,19 @@ pub use boot_control::UefiControl;
 pub use commands::{Commands, Reply};
 pub use config::{AgentConfig, CONFIG_SCHEMA, ConfigError};
 pub use disks::{DiskError, Found, find_partition, find_root};
-pub use health::{CheckResult, run_checks};
-pub use host::{Host, HostError, Paths};
+pub use enroll::{EnrolError, enroll};
+pub use fences::{FenceError, Fences};
+pub use health::{CheckResult, check_machine, health_patience, run_checks};
+pub use health_config::{HealthConfig, HealthConfigError, Places, StorageCheck};
+pub use host::{Host, HostError};
+pub use inhibitor::Inhibitor;
 pub use journal::{COMPACT_BYTES, Journal, JournalEntry, JournalError};
 pub use kernel_line::{KernelLine, KernelLineError};
 pub use log::Log;
+pub use machine::{Machine, Paths};
 pub use rescue::{Rescue, rescue};
-pub use session::serve;
+pub use session::{Ended, serve};
 pub use stage::{StageError, bundle_path, open_bundle, stage};
 pub use state::{Brought, KeepError, Marker, bring_up, carry};
+pub use system::System;
 pub use verity::{MAPPED_ROOT, RootError, damage_words, map_root, mapped_root, met_damage, read_through};

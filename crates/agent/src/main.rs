@@ -1,23 +1,26 @@
 //! `lifeboat-agent`: the program on Linux hosts.
 
 use lifeboat_model::chain;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_agent::{
-    AgentConfig, BootAnswer, CheckResult, Commands, Host, Journal, JournalEntry, KernelLine, Paths, Rescue,
-    act_on_boot, bring_up, damage_words, find_partition, find_root, map_root, mapped_root, read_through,
-    rescue, run_checks, serve,
+    AgentConfig, BootAnswer, CheckResult, Commands, Ended, Fences, Host, Journal, JournalEntry, KernelLine,
+    Machine, Paths, Rescue, System, act_on_boot, bring_up, check_machine, damage_words, enroll,
+    find_partition, find_root, health_patience, map_root, mapped_root, read_through, rescue, serve,
 };
 use lifeboat_device::Watchdog;
 
 /// Usage, for people.
 const USAGE: &str =
-    "usage: lifeboat-agent run | map-root | bring-up-state | find-root | find-partition NAME | version
+    "usage: lifeboat-agent run [--state DIR] [--etc DIR] | enroll --server HOST:PORT --token TOKEN [--name HOST]
+                      [--state DIR] | map-root | bring-up-state | find-root | find-partition NAME | version
 
   run             judge this boot, report to the controller, carry out its commands
+  enroll          get this host's first certificate, or a new one after the old one ended
   map-root        print the device to be mounted as root: checked by its hash tree if the kernel line has one
   bring-up-state  bind what this host keeps over the root: its own state, migrated if need be
   find-root       print the partition of the root that the kernel line names
@@ -28,7 +31,14 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args.as_slice() {
-        ["run"] => run_or_rescue(),
+        ["run", rest @ ..] => match read_options(rest, &["--state", "--etc"]) {
+            Some(options) => run_or_rescue(&paths_of(&options)),
+            None => return usage(),
+        },
+        ["enroll", rest @ ..] => match read_options(rest, &["--state", "--server", "--token", "--name"]) {
+            Some(options) => enroll_host(&options),
+            None => return usage(),
+        },
         ["map-root"] => print_mapped_root(),
         ["bring-up-state"] => bring_up_state(),
         ["find-root"] => print_root(),
@@ -37,10 +47,7 @@ fn main() -> ExitCode {
             println!("lifeboat-agent {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return usage(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,6 +56,47 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
+}
+
+/// Options with their values, if all are known and none is without value.
+fn read_options<'a>(args: &[&'a str], known: &[&str]) -> Option<Vec<(&'a str, &'a str)>> {
+    args.chunks(2)
+        .map(|pair| match pair {
+            [name, value] if known.contains(name) => Some((*name, *value)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn option<'a>(options: &[(&'a str, &'a str)], wanted: &str) -> Option<&'a str> {
+    options.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
+}
+
+fn paths_of(options: &[(&str, &str)]) -> Paths {
+    let default = Paths::default();
+    Paths {
+        state: option(options, "--state").map_or(default.state, Into::into),
+        etc: option(options, "--etc").map_or(default.etc, Into::into),
+        ..default
+    }
+}
+
+fn enroll_host(options: &[(&str, &str)]) -> Fallible {
+    let need = |name: &str| option(options, name).ok_or_else(|| format!("{name} is missing\n\n{USAGE}"));
+    let (server, token) = (need("--server")?, need("--token")?);
+    let server = if server.contains(':') { server.to_owned() } else { format!("{server}:7443") };
+    let paths = paths_of(options);
+    let identity = enroll(&paths, &server, &token.parse()?, option(options, "--name"))?;
+    println!(
+        "host {} of pool {} is enrolled; start its agent: systemctl enable --now lifeboat-agent",
+        identity.host, identity.pool
+    );
+    Ok(())
 }
 
 type Fallible = Result<(), Box<dyn std::error::Error>>;
@@ -103,18 +151,21 @@ fn print_partition(name: &str) -> Fallible {
 const MOST_STARTS: u32 = 3;
 
 /// As [`run`]; an agent that cannot do its work takes a bank on trial back, and leaves every other host in peace.
-fn run_or_rescue() -> Fallible {
-    let paths = Paths::default();
+fn run_or_rescue(paths: &Paths) -> Fallible {
+    let config = AgentConfig::read(&paths.state.join("agent.json"));
+    if !config.as_ref().map_or_else(|_| booted_from_bank(paths), |config| has_banks(paths, config)) {
+        return run_without_banks(paths, config?);
+    }
     if Path::new(LEAVE).exists() {
         return reboot();
     }
-    let Err(error) = run(paths.clone()) else { return Ok(()) };
+    let Err(error) = run(paths, config) else { return Ok(()) };
     if Path::new(LEAVE).exists() {
         return reboot();
     }
     let reason = format!("the agent cannot do its work: {}", chain(error.as_ref()));
     eprintln!("lifeboat-agent: {reason}");
-    match rescue(&paths, &reason) {
+    match rescue(paths, &reason) {
         Rescue::Leave => reboot(),
         Rescue::Stay => {
             // The driver was loaded with its timer running.
@@ -125,6 +176,81 @@ fn run_or_rescue() -> Fallible {
             Err(error)
         }
     }
+}
+
+fn has_banks(paths: &Paths, config: &AgentConfig) -> bool {
+    config.banks.unwrap_or_else(|| booted_from_bank(paths))
+}
+
+/// Whether the kernel line has the word of a bank; a line that cannot be read is taken for one, so that a bank on trial
+/// is left rather than kept.
+fn booted_from_bank(paths: &Paths) -> bool {
+    let line = std::fs::read_to_string(paths.proc.join("cmdline"));
+    line.map_or(true, |line| line.split_whitespace().any(|word| word.starts_with("lifeboat.bank=")))
+}
+
+/// A host whose one root takes packages: its boot is not judged, only looked at.
+fn run_without_banks(paths: &Paths, config: AgentConfig) -> Fallible {
+    let machine = Arc::new(Machine::open(paths.clone(), config)?);
+    let mut journal = Journal::open(&paths.state.join("agent.journal"))?;
+    if let Some(cut) = journal.cut() {
+        machine.note(cut.to_owned());
+    }
+    let verdict = "a host without banks".to_owned();
+    if let Err(error) = journal.append(&JournalEntry::Boot { boot_id: machine.boot_id.clone(), verdict }) {
+        machine.note(format!("the agent's journal cannot be written: {error}"));
+    }
+    let checked = Arc::clone(&machine);
+    // The controller need not wait for services that are still starting.
+    std::thread::spawn(move || {
+        let patience = health_patience(&checked);
+        check_machine(&checked, patience, &mut || ());
+    });
+    let commands = Commands::new(System::Packages(Arc::clone(&machine)), journal, open_fences(&machine));
+    machine.log.line(&format!(
+        "host {} has no banks; its agent is {}",
+        machine.name(),
+        env!("CARGO_PKG_VERSION")
+    ));
+    match serve(System::Packages(Arc::clone(&machine)), commands) {
+        Ended::Reboot => reboot_by_program(&machine.config.reboot_command),
+        Ended::Upgraded(program) => go_on_as(&program),
+    }
+}
+
+fn open_fences(machine: &Machine) -> Fences {
+    let fences = Fences::open(&machine.paths.state.join("fences.json"));
+    if let Some(damage) = fences.damage() {
+        machine.note(damage);
+    }
+    fences
+}
+
+/// Becomes the program that took this one's place: the same process, so that nothing is restarted.
+fn go_on_as(program: &Path) -> Fallible {
+    eprintln!("lifeboat-agent: goes on as {}, which took its place", program.display());
+    Err(std::process::Command::new(program).args(std::env::args_os().skip(1)).exec().into())
+}
+
+/// Longest time that a machine may take to end this process after it was told to reboot.
+const GOING_DOWN: Duration = Duration::from_secs(600);
+
+/// Reboots in the way that the machine wants, so that services and guests end in order.
+fn reboot_by_program(command: &[String]) -> Fallible {
+    let systemd = ["systemctl".to_owned(), "reboot".to_owned()];
+    let command = match command {
+        [] if Path::new("/run/systemd/system").exists() => &systemd[..],
+        [] => return reboot(),
+        given => given,
+    };
+    let (program, args) = command.split_first().ok_or("no program to reboot with")?;
+    rustix::fs::sync();
+    let status = std::process::Command::new(program).args(args).status()?;
+    if !status.success() {
+        return Err(format!("{} did not reboot this host: {status}", command.join(" ")).into());
+    }
+    std::thread::sleep(GOING_DOWN);
+    Err(format!("this host still runs {} s after {}", GOING_DOWN.as_secs(), command.join(" ")).into())
 }
 
 /// How often the agent was started in this boot, this start included. A file that cannot be kept counts nothing.
@@ -146,10 +272,9 @@ fn must_leave() {
     let _ = std::fs::write(LEAVE, "a health check failed\n");
 }
 
-fn run(paths: Paths) -> Fallible {
+fn run(paths: &Paths, config: Result<AgentConfig, lifeboat_agent::ConfigError>) -> Fallible {
     let starts = count_start();
-    let config = AgentConfig::read(&paths.state.join("agent.json"))?;
-    let host = Arc::new(Host::open(paths, config)?);
+    let host = Arc::new(Host::open(Machine::open(paths.clone(), config?)?)?);
     // The driver was loaded with its timer running; from here on it is ours to feed or to stop.
     let mut watchdog = match Watchdog::arm(&host.watchdog(), host.config.watchdog_secs) {
         Ok(watchdog) => Some(watchdog),
@@ -207,10 +332,12 @@ fn run(paths: Paths) -> Fallible {
         host.note(format!("the watchdog cannot be stopped: {error}"));
     }
     watch_root(&host);
-    let commands = Commands::new(Arc::clone(&host), journal);
+    let commands = Commands::new(System::Banks(Arc::clone(&host)), journal, open_fences(&host));
     host.log.line(&format!("bank {} runs release {}", host.line.bank, host.line.version));
-    serve(host, commands);
-    reboot()
+    match serve(System::Banks(host), commands) {
+        Ended::Reboot => reboot(),
+        Ended::Upgraded(program) => go_on_as(&program),
+    }
 }
 
 /// Built-in checks, then those that the release and the host bring.
@@ -240,7 +367,6 @@ fn check_health(host: &Host, watchdog: &mut Option<Watchdog>, starts: u32) -> Ve
         built_in("saved-state", state_failure.is_none(), state_failure.as_deref().unwrap_or_default()),
         built_in("agent-starts", starts <= MOST_STARTS, "the agent was started again and again in this boot"),
     ];
-    let limit = Duration::from_secs(host.config.check_secs);
     if host.line.verity.is_some() {
         results.push(check_tree(host, watchdog));
     }
@@ -254,7 +380,8 @@ fn check_health(host: &Host, watchdog: &mut Option<Watchdog>, starts: u32) -> Ve
             fed = Instant::now();
         }
     };
-    results.extend(run_checks(&host.paths.etc.join("health.d"), limit, &mut alive));
+    results.extend(check_machine(host, health_patience(host), &mut alive));
+    host.keep_health(&results);
     results
 }
 

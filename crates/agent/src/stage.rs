@@ -5,22 +5,19 @@
 //! kept. Does not: install.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lifeboat_bank::record::BankRecord;
 use lifeboat_bundle::{Bundle, BundleError, KeyError, Rules, TrustStore, Verified, open, verify_all};
 use lifeboat_device::{BlockFile, DeviceError};
-use lifeboat_model::agent::{AGENT_PROTOCOL, AgentMessage, ControllerMessage, MAX_LINE};
+use lifeboat_model::agent::{AGENT_PROTOCOL, AgentMessage, ControllerMessage};
 use lifeboat_model::{ReleaseRef, Sha256Hex};
 use thiserror::Error;
 
+use crate::connection::{Connection, next_line, open_connection, told};
 use crate::{AgentConfig, Host};
-
-/// Longest silence of a controller in the middle of a download.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why a release is not on this host.
 #[derive(Debug, Error)]
@@ -150,7 +147,7 @@ pub fn stage(
         // Bytes can rot while they lie.
         verify(host, &done, release, record, progress)?;
     } else {
-        download(&host.config, release.digest, &part, progress)?;
+        download(&host.config, &host.paths.pki(), release.digest, &part, progress)?;
         verify(host, &part, release, record, progress)?;
         fs::rename(&part, &done).map_err(file_error("renaming", &part))?;
         File::open(&folder).and_then(|folder| folder.sync_all()).map_err(file_error("flushing", &folder))?;
@@ -179,6 +176,7 @@ fn verify(
 /// Brings what is missing of the bundle of `digest` into the file `part`.
 fn download(
     config: &AgentConfig,
+    pki: &Path,
     digest: Sha256Hex,
     part: &Path,
     progress: &mut dyn FnMut(&str, u64, u64),
@@ -191,7 +189,7 @@ fn download(
         let (digest, controller) = (digest.short(), config.controller.clone());
         move |source| StageError::Download { digest, controller, at, source }
     };
-    let (mut reader, total) = ask(config, digest, at, &failed)?;
+    let (mut reader, total) = ask(config, pki, digest, at, &failed)?;
     if at > total {
         // What lies here is longer than what is wanted: it is something else.
         file.set_len(0).map_err(file_error("cutting", part))?;
@@ -218,23 +216,24 @@ fn download(
 /// Opens a download from byte `at` on; the length of the whole bundle.
 fn ask<F: FnOnce(io::Error) -> StageError>(
     config: &AgentConfig,
+    pki: &Path,
     digest: Sha256Hex,
     at: u64,
     failed: &impl Fn(u64) -> F,
-) -> Result<(BufReader<TcpStream>, u64), StageError> {
-    let mut stream = connect(&config.controller).map_err(failed(at))?;
-    stream.set_read_timeout(Some(SILENCE)).map_err(failed(at))?;
-    let (host, token) = (config.host.clone(), config.token.clone());
+) -> Result<(Box<dyn Read>, u64), StageError> {
+    let Connection { mut reader, mut sender, identity } = open_connection(config, pki).map_err(failed(at))?;
+    let (host, token) = match &identity {
+        Some(identity) => (identity.host.as_str().to_owned(), String::new()),
+        None => (config.host.clone(), config.token.clone()),
+    };
+    let explained = |error: io::Error| failed(at)(told(&error, identity.as_ref(), config));
     let message = AgentMessage::Fetch { protocol: AGENT_PROTOCOL, host, token, digest, offset: at };
-    let mut line = serde_json::to_vec(&message).unwrap_or_default();
-    line.push(b'\n');
-    stream.write_all(&line).map_err(failed(at))?;
-    let mut reader = BufReader::new(stream);
-    let answer = read_line(&mut reader).map_err(failed(at))?;
+    sender.say(&message).map_err(explained)?;
+    let answer = next_line(&mut reader).map_err(explained)?;
     match answer.as_deref().map(serde_json::from_slice) {
-        Some(Ok(ControllerMessage::Bundle { len })) => Ok((reader, len)),
+        Some(Ok(ControllerMessage::Bundle { len })) => Ok((Box::new(reader), len)),
         Some(Ok(ControllerMessage::Refused { reason })) => Err(StageError::Refused { reason }),
-        Some(Ok(ControllerMessage::Welcome { .. } | ControllerMessage::Command { .. }) | Err(_)) | None => {
+        Some(Ok(_) | Err(_)) | None => {
             let source =
                 io::Error::new(io::ErrorKind::InvalidData, "the controller's answer was not understood");
             Err(failed(at)(source))
@@ -254,36 +253,6 @@ fn make_room(folder: &Path, keep: &[&Path]) -> Result<(), StageError> {
     Ok(())
 }
 
-/// Dials `address`.
-pub(crate) fn connect(address: &str) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address"));
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, Duration::from_secs(10)) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(Some(SILENCE))?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// One line without its end; none at the end of the stream. A longer line than [`MAX_LINE`] is an error.
-pub(crate) fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    reader.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
-    match line.pop() {
-        None => Ok(None),
-        Some(b'\n') => Ok(Some(line)),
-        Some(_) if line.len() + 1 < MAX_LINE => Err(io::ErrorKind::UnexpectedEof.into()),
-        Some(_) => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, format!("a line has more than {MAX_LINE} bytes")))
-        }
-    }
-}
-
 fn file_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StageError + use<> {
     let path = path.to_owned();
     move |source| StageError::File { doing, path, source }
@@ -293,6 +262,7 @@ fn file_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Sta
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::io::BufReader;
     use std::net::TcpListener;
     use std::thread;
 
@@ -308,6 +278,9 @@ mod tests {
             host: "one".to_owned(),
             controller: listener.local_addr().unwrap().to_string(),
             token: "secret".to_owned(),
+            banks: None,
+            boot_id_file: None,
+            reboot_command: Vec::new(),
             check_secs: 1,
             watchdog_secs: 1,
         };
@@ -315,7 +288,7 @@ mod tests {
             let mut offsets = Vec::new();
             for (message, bytes) in answers {
                 let (mut stream, _) = listener.accept().unwrap();
-                let line = read_line(&mut BufReader::new(stream.try_clone().unwrap())).unwrap().unwrap();
+                let line = next_line(&mut BufReader::new(stream.try_clone().unwrap())).unwrap().unwrap();
                 let AgentMessage::Fetch { offset, .. } = serde_json::from_slice(&line).unwrap() else {
                     unreachable!("a download begins with a fetch")
                 };
@@ -338,7 +311,7 @@ mod tests {
         let (config, answering) =
             controller(vec![(bundle(), b"0123"), (bundle(), b"456789"), (bundle(), b"")]);
         let digest = Sha256Hex::of(b"x");
-        let get = || download(&config, digest, &part, &mut |_, _, _| ());
+        let get = || download(&config, folder.path(), digest, &part, &mut |_, _, _| ());
         assert!(matches!(get(), Err(StageError::Download { at: 4, .. })));
         get().unwrap();
         get().unwrap();
@@ -352,25 +325,16 @@ mod tests {
         let part = folder.path().join("x.part");
         fs::write(&part, b"something else").unwrap();
         let refused = ControllerMessage::Refused { reason: "no such bundle".to_owned() };
-        let odd = ControllerMessage::Welcome { protocol: 1 };
+        let odd = ControllerMessage::Welcome { protocol: 1, alive_secs: 0 };
         let (config, answering) =
             controller(vec![(ControllerMessage::Bundle { len: 4 }, b"abcd"), (refused, b""), (odd, b"")]);
         let digest = Sha256Hex::of(b"x");
-        let get = || download(&config, digest, &part, &mut |_, _, _| ());
+        let get = || download(&config, folder.path(), digest, &part, &mut |_, _, _| ());
         assert!(matches!(get(), Err(StageError::Download { at: 0, .. })));
         assert_eq!(fs::read(&part).unwrap(), b"");
         assert!(matches!(get(), Err(StageError::Refused { reason }) if reason == "no such bundle"));
         let error = get().unwrap_err();
         assert!(error.may_pass() && matches!(error, StageError::Download { .. }));
         assert_eq!(answering.join().unwrap(), [14, 0, 0]);
-    }
-
-    #[test]
-    fn a_line_without_end_costs_bounded_memory() {
-        let endless = vec![b'x'; MAX_LINE * 2];
-        assert!(read_line(&mut endless.as_slice()).is_err());
-        assert!(read_line(&mut b"cut".as_slice()).is_err());
-        assert_eq!(read_line(&mut b"one\ntwo".as_slice()).unwrap(), Some(b"one".to_vec()));
-        assert_eq!(read_line(&mut b"".as_slice()).unwrap(), None);
     }
 }

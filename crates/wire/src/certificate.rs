@@ -115,3 +115,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
+
+/// SHA-256 of the certificate in a PEM text, if it holds one.
+pub fn fingerprint_of_pem(text: &str) -> Option<Sha256Hex> {
+    use rustls::pki_types::pem::PemObject as _;
+    let der = rustls::pki_types::CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
+    Some(Sha256Hex::of(&der))
+}

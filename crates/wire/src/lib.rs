@@ -19,7 +19,7 @@ mod token;
 pub use authority::{
     AGENT_LIFE, AUTHORITY_LIFE, Authority, AuthorityError, Issued, LIBVIRT_LIFE, SERVER_LIFE, Subject,
 };
-pub use certificate::{CertificateError, PeerCertificate};
+pub use certificate::{CertificateError, PeerCertificate, fingerprint_of_pem};
 pub use files::{make_folder, write_durably, write_private};
 pub use hub::{
     HUB_SOCKET, Heard, HostStanding, HubAnswer, HubClient, HubError, HubEvent, HubEventKind, HubHost,
