@@ -17,6 +17,7 @@ mod head;
 mod keys;
 mod manifest;
 mod pack;
+mod packages;
 mod signature;
 mod stream;
 mod trust;
@@ -41,6 +42,10 @@ pub use keys::{KeyError, KeyId, PublicKey, SecretKey};
 pub use manifest::{
     Block, Codec, IndexRef, MAX_BLOCK_LEN, Manifest, ManifestError, READER_VERSION,
     SCHEMA as MANIFEST_SCHEMA, SCHEMA_1 as MANIFEST_SCHEMA_1, SPEC_VERSION, Slot, Verity, slot,
+};
+pub use packages::{
+    INDEX_NAME, MAX_PACKAGE_BYTES, MAX_PACKAGES, MAX_PACKAGES_INDEX, PACKAGES_SCHEMA, PackageEntry,
+    PackageFormat, PackageIndex, PackagesArchive, PackagesError, PackagesReader, RebootRule,
 };
 pub use signature::{MAX_SIGNATURES, SignatureState, add_signatures};
 pub use stream::{BundleStream, StreamSlot, open_stream};

@@ -39,6 +39,8 @@ pub mod slot {
     pub const STUB: &str = "stub";
     /// `os-release` text.
     pub const OSREL: &str = "osrel";
+    /// Packages for hosts without banks (`docs/formats/package-release.md`); the only slot of its release.
+    pub const PACKAGES: &str = "packages";
 }
 
 /// Why a manifest cannot be used.
@@ -335,6 +337,12 @@ impl Manifest {
     /// Refuses a release without the slot of this name.
     pub fn require_slot(&self, name: &str) -> Result<(), BundleError> {
         self.slot(name).map(|_| ()).ok_or_else(|| self.missing(name))
+    }
+
+    /// Whether it is for hosts without banks.
+    #[must_use]
+    pub fn is_packages(&self) -> bool {
+        self.slot(slot::PACKAGES).is_some()
     }
 
     /// The slot of this name.

@@ -6,5 +6,6 @@ mod damage;
 mod forge;
 mod golden;
 mod hostile;
+mod packages;
 mod round_trip;
 mod trust;
