@@ -7,16 +7,16 @@
 //! release is another, smaller thing: `lifeboat_bank::state`.
 
 mod backup;
-//mod compare;
+mod compare;
 pub mod devices;
 pub mod facts;
 pub mod form;
 mod path;
-//pub mod restore;
+pub mod restore;
 pub mod root;
 
 pub use backup::{BackupError, BackupRequest, LiveDefinition, back_up, left_out_words};
-//pub use compare::{Change, ChangeKind, DiffError, Differences, diff, diff_with_root};
+pub use compare::{Change, ChangeKind, DiffError, Differences, diff, diff_with_root};
 pub use form::Backup;
 pub use path::{PATH_LIMIT, PathError, RelPath, shown};
 pub use root::{Root, Section};

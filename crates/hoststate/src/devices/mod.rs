@@ -10,4 +10,5 @@ mod resolve;
 
 pub use names::{Device, DeviceError, Devices, NoDevices};
 pub use refs::{Reference, find_references, is_searched};
+pub(crate) use resolve::rewrite;
 pub use resolve::{DeviceChoice, KnownDevice, Outcome, know_devices, resolve_devices};

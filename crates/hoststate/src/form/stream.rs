@@ -15,7 +15,7 @@ pub(super) const DOCUMENT_LIMIT: u64 = 64 << 20;
 /// Longest piece of a file's content.
 pub(crate) const PIECE_LIMIT: usize = 1 << 20;
 /// Largest file: larger ones are named, not carried.
-pub const FILE_LIMIT: u64 = 1 << 30;
+pub(super) const FILE_LIMIT: u64 = 1 << 30;
 /// Most extended attributes of an entry.
 pub(super) const XATTR_LIMIT: usize = 256;
 /// Longest value of one: the kernel's limit.

@@ -1,1 +1,8 @@
 //! Promises of lifeboat-hoststate.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod backup;
+mod damage;
+mod hosts;
+mod killed;
+mod restore;

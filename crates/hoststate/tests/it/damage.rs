@@ -1,0 +1,1 @@
+//! A backup that was cut, changed or made to do harm is refused; one of form 1 is read for ever.
