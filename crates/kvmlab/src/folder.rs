@@ -7,7 +7,7 @@
 //! lab.json                what the lab is
 //! fabric.json             the processes that carry it
 //! fabric.log              what they said
-//! program                 the program that carries it
+//! program, agent          the program that carries it, and the agent of its hosts
 //! hosts/H/switch          on, off, cut or reset: what was last asked for
 //! hosts/H/power.json      what the power loop last saw
 //! hosts/H/console.log     what PID 1 of the host and its children said
@@ -16,6 +16,7 @@
 //! hosts/H/log/            /var/log/libvirt of the host
 //! hosts/H/disk.img        the host's own disk, if it boots from banks
 //! hosts/H/efivars/        the variables of its firmware
+//! hosts/H/state/          /var/lib/lifeboat of the host, if it has packages and an agent
 //! shared/                 /srv/shared of every host: disks/ (served by NBD), serial/, iso/
 //! releases/, keys/        releases of hosts that boot from banks
 //! tls/, ssh/              certificates and keys, if asked for
@@ -71,6 +72,11 @@ impl LabFolder {
 
     pub(crate) fn program(&self) -> PathBuf {
         self.0.join("program")
+    }
+
+    /// The agent that the lab was made with, if there is one.
+    pub(crate) fn agent(&self) -> PathBuf {
+        self.0.join("agent")
     }
 
     pub(crate) fn hosts_file(&self) -> PathBuf {
@@ -156,6 +162,11 @@ impl HostFolder {
     /// The host's own disk, if it boots from banks.
     pub fn disk(&self) -> PathBuf {
         self.0.join("disk.img")
+    }
+
+    /// What a host with packages sees at `/var/lib/lifeboat`, if the lab has an agent.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.0.join("state")
     }
 
     /// The variables of its firmware.

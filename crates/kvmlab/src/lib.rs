@@ -32,6 +32,7 @@ mod secrets;
 mod settings;
 mod tool;
 
+pub use bank::{HostDisk, ReleaseFault, ReleaseSpec};
 pub use error::LabError;
 pub use fabric::{HostEnd, Phase, PowerState};
 pub use folder::{HostFolder, LabFolder};

@@ -7,7 +7,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::path::Path;
 
-use rustix::mount::{MountFlags, mount_bind, mount_remount};
+use rustix::mount::{MountFlags, mount_bind};
 
 use crate::LabError;
 
@@ -52,16 +52,6 @@ pub(crate) fn bind(from: impl AsRef<Path>, at: impl AsRef<Path>) -> Result<(), L
     }
     mount_bind(from, at).map_err(|error| LabError::Mount {
         what: from.display().to_string(),
-        path: at.to_owned(),
-        source: error.into(),
-    })
-}
-
-/// Makes what is bound at `at` read-only.
-pub(crate) fn read_only(at: impl AsRef<Path>) -> Result<(), LabError> {
-    let at = at.as_ref();
-    mount_remount(at, MountFlags::BIND | MountFlags::RDONLY, c"").map_err(|error| LabError::Mount {
-        what: "read-only".to_owned(),
         path: at.to_owned(),
         source: error.into(),
     })

@@ -90,7 +90,7 @@ pub(crate) fn make_ssh_keys(folder: &LabFolder, settings: &LabSettings) -> Resul
         key(&path)?;
         let public = path.with_extension("key.pub");
         let text = fs::read_to_string(&public).map_err(LabError::file("read", public))?;
-        known.push_str(&format!("{},{} {text}", host.name, host.address()));
+        known.extend([&host.name, ",", &host.address(), " ", &text]);
     }
     let path = ssh.join("known_hosts");
     fs::write(&path, known).map_err(LabError::file("write", &path))?;

@@ -111,7 +111,7 @@ impl LabSettings {
     pub(crate) fn hosts_file(&self) -> String {
         let mut text = format!("127.0.0.1 localhost\n{FABRIC_ADDRESS} fabric controller\n");
         for host in &self.hosts {
-            text.push_str(&format!("{} {}\n", host.address(), host.name));
+            text.extend([&host.address(), " ", &host.name, "\n"]);
         }
         text
     }

@@ -16,11 +16,11 @@ pub enum HostEnd {
     Reboot,
     /// It powered itself off.
     Poweroff,
-    /// Its power was cut, or its PID 1 was killed.
+    /// Its power was cut.
     Cut,
     /// The watchdog cut it: the bank on trial was not blessed in time.
     Watchdog,
-    /// Its system ended in another way: a panic.
+    /// Its first process ended in another way, as by a panic.
     Panic,
     /// Nothing could be booted.
     NoBoot,

@@ -43,7 +43,13 @@ struct HostLoop {
 enum Run {
     Off,
     Due(Instant),
-    On { process: i32, began: Instant, boot_id: String, trial: Option<(Instant, Bank)>, watchdog: bool },
+    On {
+        process: i32,
+        began: Instant,
+        boot_id: String,
+        trial: Option<(Instant, Bank)>,
+        killed: Option<HostEnd>,
+    },
 }
 
 /// A server that is started again when it ends.
@@ -110,13 +116,12 @@ impl Supervisor {
             return Ok(());
         }
         for host in &mut self.hosts {
-            if let Run::On { process, began, watchdog, .. } = &host.run
+            if let Run::On { process, began, killed, .. } = &host.run
                 && *process == pid
             {
-                let end = match read_end(status.terminating_signal(), status.exit_status()) {
-                    HostEnd::Cut if *watchdog => HostEnd::Watchdog,
-                    end => end,
-                };
+                // unshare(1) cannot end itself as its child did when that was killed; but then it was the power loop.
+                let end =
+                    killed.unwrap_or_else(|| read_end(status.terminating_signal(), status.exit_status()));
                 let up = began.elapsed();
                 return host.after_end(end, up);
             }
@@ -146,7 +151,7 @@ impl Supervisor {
                     host.power_on(folder, settings)?;
                 }
             }
-            Run::On { process, boot_id, trial, watchdog, .. } => {
+            Run::On { process, boot_id, trial, killed, .. } => {
                 if host.state.phase == Phase::Booting
                     && fs::read_to_string(host.folder.booted())
                         .is_ok_and(|text| text.trim() == boot_id.as_str())
@@ -155,13 +160,14 @@ impl Supervisor {
                     host.state.pid = child_of(*process);
                 }
                 if matches!(switch, Switch::Cut | Switch::Reset) {
+                    *killed = Some(HostEnd::Cut);
                     kill_host(*process);
                 } else if let Some((deadline, bank)) = *trial
                     && Instant::now() >= deadline
                 {
                     *trial = None;
                     if host.disk.as_ref().is_some_and(|disk| disk.on_trial(bank)) {
-                        *watchdog = true;
+                        *killed = Some(HostEnd::Watchdog);
                         kill_host(*process);
                     }
                 }
@@ -269,7 +275,7 @@ impl HostLoop {
             .stderr(err);
         let process = spawn(&mut command)?;
         self.state.phase = Phase::Booting;
-        self.run = Run::On { process, began: Instant::now(), boot_id, trial, watchdog: false };
+        self.run = Run::On { process, began: Instant::now(), boot_id, trial, killed: None };
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: the reader of what the boot sectors print. Promises: nothing is lost between pieces; any bytes can be fed.
 //! Does not: know when a line came (the watch does).
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -115,7 +116,8 @@ impl GuestLife {
         );
         let mut add = |number: u64, what: &str| {
             if number > 0 {
-                words.push_str(&format!(", {number} {what}"));
+                // Writing to a string cannot fail.
+                let _ = write!(words, ", {number} {what}");
             }
         };
         add(self.lost, "counts lost");

@@ -122,15 +122,10 @@ impl GuestSpec {
         };
         let mut more = String::new();
         if self.local_cdrom {
-            more.push_str(&format!(
-                "    <disk type='file' device='cdrom'><driver name='qemu' type='raw'/>\
-                 <source file='/var/lib/libvirt/images/{name}.iso'/><target dev='hdc' bus='ide'/><readonly/></disk>\n"
-            ));
+            more += &cdrom_xml(name);
         }
         if self.pinned {
-            more.push_str(&format!(
-                "    <shmem name='{name}'><model type='ivshmem-plain'/><size unit='M'>1</size></shmem>\n"
-            ));
+            more += &shmem_xml(name);
         }
         let (memory, machine) = (self.memory_kib, &self.machine);
         format!(
@@ -155,6 +150,17 @@ impl GuestSpec {
 "
         )
     }
+}
+
+fn cdrom_xml(name: &str) -> String {
+    format!(
+        "    <disk type='file' device='cdrom'><driver name='qemu' type='raw'/>\
+         <source file='/var/lib/libvirt/images/{name}.iso'/><target dev='hdc' bus='ide'/><readonly/></disk>\n"
+    )
+}
+
+fn shmem_xml(name: &str) -> String {
+    format!("    <shmem name='{name}'><model type='ivshmem-plain'/><size unit='M'>1</size></shmem>\n")
 }
 
 fn file_disk(path: &str) -> String {

@@ -14,13 +14,11 @@ use rustix::process::{chdir, pivot_root};
 use super::devices::{make_devices, make_disk_nodes};
 use super::order::BootOrder;
 use super::{dress, roots};
+use crate::bank::PANIC_FILE;
 use crate::folder::{HostFolder, make_folder, read_json, write_whole};
 use crate::mounts::{bind, mount, mount_from};
 use crate::settings::{HostSettings, LabSettings};
 use crate::{LabError, LabFolder, tool};
-
-/// A release with this file in its root panics when it boots.
-pub(crate) const PANIC_FILE: &str = "etc/lifeboat/lab-panic";
 
 /// Where the agent keeps what outlives upgrades.
 pub(crate) const STATE_FOLDER: &str = "var/lib/lifeboat";
@@ -47,7 +45,7 @@ pub(crate) fn boot(folder: &Path, name: &str) -> Result<(), LabError> {
     if root.fresh {
         dress::dress(&root.path, &settings, host, &lab)?;
     }
-    dress::write_init(&root.path, &settings, &order)?;
+    dress::write_init(&root.path, &settings)?;
     become_init(&root.path, &own, host, &order)
 }
 
@@ -79,7 +77,9 @@ fn mount_views(root: &Path, lab: &LabFolder, own: &HostFolder, order: &BootOrder
     write_whole(&boot_id, format!("{}\n", order.boot_id).as_bytes())?;
     bind(boot_id, root.join("proc/sys/kernel/random/boot_id"))?;
 
-    let Some(bank) = &order.bank else { return Ok(()) };
+    let Some(bank) = &order.bank else {
+        return if own.state().exists() { bind(own.state(), root.join(STATE_FOLDER)) } else { Ok(()) };
+    };
     let line = root.join("run/lab-cmdline");
     write_whole(&line, format!("{}\n", bank.cmdline).as_bytes())?;
     bind(line, root.join("proc/cmdline"))?;

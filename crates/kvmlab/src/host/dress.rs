@@ -7,9 +7,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::order::BootOrder;
+use crate::bank::HANG_FILE;
 use crate::folder::make_folder;
-use crate::settings::{HostSettings, LabSettings};
+use crate::settings::{HostKind, HostSettings, LabSettings};
 use crate::{LabError, LabFolder};
 
 /// Settings of QEMU: no users, no security driver, no cgroups, and names that the fabric knows.
@@ -33,6 +33,9 @@ unix_sock_group = "root"
 unix_sock_rw_perms = "0700"
 log_outputs = "2:file:/var/log/libvirt/libvirtd.log"
 "#;
+
+/// Where the agent of a host lies.
+const AGENT: &str = "usr/bin/lifeboat-agent";
 
 const TLS_FILES: [(&str, &str); 3] = [
     ("ca.pem", "etc/pki/CA/cacert.pem"),
@@ -66,6 +69,10 @@ pub(super) fn dress(
     for name in ["etc/libvirt/qemu/networks/autostart", "etc/libvirt/qemu/autostart"] {
         make_folder(&root.join(name))?;
     }
+    if folder.agent().exists() && host.kind == HostKind::Packages {
+        let data = fs::read(folder.agent()).map_err(LabError::file("read", folder.agent()))?;
+        write_in(root, AGENT, &data, 0o755)?;
+    }
     if lab.tls {
         for (from, to) in TLS_FILES.iter().chain(&TLS_CLIENT) {
             let own = folder.tls().join(&host.name).join(from);
@@ -98,14 +105,15 @@ fn dress_ssh(root: &Path, host: &HostSettings, folder: &LabFolder) -> Result<(),
 }
 
 /// Writes init's table; each boot, since the agent may come with a release.
-pub(super) fn write_init(root: &Path, lab: &LabSettings, order: &BootOrder) -> Result<(), LabError> {
+pub(super) fn write_init(root: &Path, lab: &LabSettings) -> Result<(), LabError> {
     let mut table = "::respawn:/usr/sbin/libvirtd --listen\n".to_owned();
     if lab.ssh {
         table.push_str("::respawn:/usr/sbin/sshd -D -e -f /etc/ssh/lab_sshd_config\n");
         make_folder(&root.join("run/sshd"))?;
     }
-    if order.bank.is_some() && root.join("usr/bin/lifeboat-agent").exists() {
-        let script = "#!/bin/sh\nexec /usr/bin/lifeboat-agent run >> /var/log/lifeboat-agent.log 2>&1\n";
+    if root.join(AGENT).exists() && !root.join(HANG_FILE).exists() {
+        let script =
+            "#!/bin/sh\nexec /usr/bin/lifeboat-agent run >> /var/log/libvirt/lifeboat-agent.log 2>&1\n";
         write_in(root, "run/lab-agent", script.as_bytes(), 0o755)?;
         table.push_str("::respawn:/run/lab-agent\n");
     }

@@ -3,6 +3,7 @@
 //! Owns: making and ending labs, power, cables, commands in hosts, guests. Promises: every wait has a deadline and says
 //! what it waits for. Does not: keep anything in memory that another process would need.
 
+mod banks;
 mod guests;
 mod options;
 mod power;

@@ -15,7 +15,7 @@ use crate::settings::{HostKind, HostSettings, LabSettings};
 use crate::{LabError, LabFolder, bank, fabric, secrets, tool};
 
 /// Everything that a lab makes in its folder; `lab.json` goes last, so that a `down` that was cut off can be repeated.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "hosts",
     "shared",
     "releases",
@@ -26,6 +26,7 @@ const PARTS: [&str; 12] = [
     "fabric.ready",
     "fabric.log",
     "program",
+    "agent",
     "fabric.json",
     "lab.json",
 ];
@@ -62,10 +63,17 @@ impl KvmLab {
             make_folder(&folder.shared().join(part))?;
         }
         options.program.keep(folder)?;
+        if let Some(agent) = &options.agent {
+            fs::copy(agent, folder.agent()).map_err(LabError::file("copy", agent))?;
+        }
         for host in &self.settings.hosts {
             let own = folder.host(&host.name);
             for path in [own.path().to_owned(), own.images(), own.log(), own.variables()] {
                 make_folder(&path)?;
+            }
+            if options.kind == HostKind::Packages && options.agent.is_some() {
+                make_folder(&own.state())?;
+                write_whole(&own.state().join("agent.json"), bank::agent_json(host).as_bytes())?;
             }
             write_whole(&own.switch(), b"on")?;
         }
