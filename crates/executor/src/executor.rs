@@ -181,6 +181,7 @@ impl<'a> Executor<'a> {
     ) -> Result<Self, ExecutorError> {
         let links = store.events(&row, 0)?;
         let tail = Tail::of(&row, &links, lease.fence);
+        driver.set_fence(lease.fence);
         let journal = read(&row, links.iter().map(|link| &link.event))?;
         let observed = driver.now();
         Ok(Self {

@@ -117,6 +117,12 @@ pub trait Hypervisor {
         Ok(Survey::of_world(world, self.now()))
     }
 
+    /// The fencing number of the controller that speaks: what is ordered from now on carries it, and whoever carries
+    /// orders out refuses those of a lower one. Drivers whose pool cannot keep such a number ignore it.
+    fn set_fence(&mut self, fence: u64) {
+        let _ = fence;
+    }
+
     /// Begins an effect and returns soon. Its end comes as [`DriverEvent::Outcome`] under the same key, also
     /// when there was nothing to do.
     ///

@@ -6,6 +6,7 @@
 
 mod driver;
 pub mod lab;
+pub mod libvirt;
 pub mod sim;
 
 pub use driver::{DriverError, DriverEvent, HostLook, Hypervisor};

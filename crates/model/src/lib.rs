@@ -41,8 +41,8 @@ pub use policy::{
 };
 pub use release::{ReleaseRef, ReleaseVersion};
 pub use survey::{
-    Admission, BankFacts, Fact, GuestFacts, HostFacts, Link, PoolFacts, ReleaseFacts, Space, StoragePaths,
-    Survey, Task, TaskKind,
+    Admission, BankFacts, Emulator, Fact, GuestFacts, HostFacts, Link, PoolFacts, ReleaseFacts, Space,
+    StoragePaths, Survey, Task, TaskKind,
 };
 pub use unit::{Mib, Millis, Timestamp};
 pub use world::{BankView, GuestView, HostView, Movable, World, WorldError};

@@ -74,6 +74,17 @@ pub struct StoragePaths {
     pub alive: u32,
 }
 
+/// The program that runs a host's guests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emulator {
+    /// Its name: `QEMU`.
+    pub name: String,
+    /// Its version: major, minor, patch.
+    pub version: (u32, u32, u32),
+    /// Guests that run without the processor's own virtualization, by interpretation; by name.
+    pub interpreted: Vec<GuestId>,
+}
+
 /// What is known of a host beyond what a roll looks at.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -94,6 +105,9 @@ pub struct HostFacts {
     pub offers_after: Fact<BTreeSet<String>>,
     /// Kind of machine it is, in the words of [`ReleaseFacts::machines`].
     pub machine: Fact<String>,
+    /// The program that runs its guests; none if the driver's kind of host has no such thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emulator: Option<Emulator>,
 }
 
 /// What is known of a guest beyond what a roll looks at.

@@ -73,6 +73,7 @@ impl SimPool {
             storages: Fact::Known(conditions.storages(id)),
             offers_after: Fact::Known(conditions.offers(id, newer)),
             machine: Fact::Known(SIM_ARCH.to_owned()),
+            emulator: None,
         }
     }
 

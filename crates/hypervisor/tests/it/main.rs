@@ -1,6 +1,9 @@
 //! Promises of the drivers, each in a module of its own.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod kvm;
+mod kvm_faults;
+mod kvm_support;
 mod lab;
 mod lab_kill;
 mod lab_state;

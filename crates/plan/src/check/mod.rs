@@ -20,6 +20,7 @@ mod catalogue;
 mod clock;
 mod coordinator;
 mod cpu_features;
+mod emulator;
 mod fault_tolerance;
 mod found;
 mod ground;

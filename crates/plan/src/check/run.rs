@@ -8,7 +8,7 @@ use super::ground::{Checked, Ground};
 use super::pool::Pool;
 use super::{
     auto_power_on, backup, backup_schedules, bank_writable, banks, capacity, clock, coordinator,
-    cpu_features, fault_tolerance, guest_movable, guest_target, ha, ha_admission, host_reachable, keep_apart,
+    cpu_features, emulator, fault_tolerance, guest_movable, guest_target, ha, ha_admission, host_reachable, keep_apart,
     load_balancer, local_guests, networks, pending_reboot, plan_fits, policy, pool_settled, power_management,
     release, rolls, space, storage,
 };
@@ -24,7 +24,7 @@ pub(super) struct Check {
 
 /// All checks in the order in which a person would mend things: what is there, what goes on, what shall come, what
 /// must be switched off, whether there is room, each guest, each host.
-pub(super) const CHECKS: [Check; 28] = [
+pub(super) const CHECKS: [Check; 29] = [
     host_reachable::CHECK,
     pool_settled::CHECK,
     rolls::CHECK,
@@ -43,6 +43,7 @@ pub(super) const CHECKS: [Check; 28] = [
     auto_power_on::CHECK,
     capacity::CHECK,
     guest_movable::CHECK,
+    emulator::CHECK,
     guest_target::CHECK,
     keep_apart::CHECK,
     cpu_features::CHECK,

@@ -1,6 +1,6 @@
 //! Findings about guests.
 
-use lifeboat_model::{Fact, Fix, GuestRule, GuestStrategy, Mib, Movable};
+use lifeboat_model::{Emulator, Fact, Fix, GuestRule, GuestStrategy, Mib, Movable};
 
 use crate::checks_scene::{Case, assert_cases, case, fixed, guest_id, one, target, words};
 
@@ -10,6 +10,10 @@ fn rule(guest: &str, strategy: GuestStrategy) -> GuestRule {
 
 fn unmovable() -> Movable {
     Movable::No { reason: "it uses the GPU".to_owned() }
+}
+
+fn emulator(version: (u32, u32, u32)) -> Emulator {
+    Emulator { name: "QEMU".to_owned(), version, interpreted: vec![guest_id("g1")] }
 }
 
 pub(crate) fn that_cannot_be_moved() -> Vec<Case> {
@@ -44,6 +48,24 @@ pub(crate) fn that_cannot_be_moved() -> Vec<Case> {
             "a reason of the driver's",
             |scene| scene.guest("g1", |guest| guest.movable = unmovable()),
             vec![one("guest-not-movable", "g1", &["runs on h1 and cannot be moved: it uses the GPU"])],
+        ),
+        case(
+            "an interpreter that loses writes, with a guest that it interprets",
+            |scene| scene.facts("h1", |facts| facts.emulator = Some(emulator((7, 2, 22)))),
+            vec![one("emulator-loses-writes", "h1", &["QEMU 7.2.22 interprets 1 of the guests", "g1"])],
+        ),
+        case(
+            "an interpreter that keeps writes",
+            |scene| scene.facts("h1", |facts| facts.emulator = Some(emulator((9, 0, 0)))),
+            Vec::new(),
+        ),
+        case(
+            "a guest that is interpreted and not moved",
+            |scene| {
+                scene.facts("h1", |facts| facts.emulator = Some(emulator((7, 2, 22))));
+                scene.guest("g1", |guest| guest.running = false);
+            },
+            Vec::new(),
         ),
         case(
             "guests that cannot be moved are stopped",

@@ -125,6 +125,7 @@ fn host_facts() -> impl Strategy<Value = HostFacts> {
             storages: second.1,
             offers_after: second.2,
             machine: second.3,
+            emulator: None,
         })
 }
 

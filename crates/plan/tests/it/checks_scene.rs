@@ -197,6 +197,7 @@ fn facts() -> HostFacts {
         storages: Fact::Known(vec![StoragePaths { name: "nfs1".to_owned(), paths: 2, alive: 2 }]),
         offers_after: Fact::Known(words(&OFFERS)),
         machine: Fact::Known("pc".to_owned()),
+        emulator: None,
     }
 }
 
