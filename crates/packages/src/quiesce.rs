@@ -1,0 +1,110 @@
+//! Stopping what calls the package manager, and restoring it exactly.
+//!
+//! Owns: the order: write down, mask, stop; and back: unmask, start. Promises: the state of a unit is in the journal before
+//! the unit is touched; a service at work is waited for, never ended; only what Lifeboat changed is changed back. Does
+//! not: touch jobs of cron, which find the lock held.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::agents::{Caller, CallerKind};
+use crate::error::PackageError;
+use crate::holders::find_holders;
+use crate::journal::{Journal, Record};
+use crate::roots::Roots;
+use crate::services::{Services, UnitState};
+
+/// Units whose work is never interrupted: they are kept from starting, and waited for.
+fn is_waited_for(state: &UnitState, roots: &Roots) -> bool {
+    state.runs()
+        && !state.unit.ends_with(".timer")
+        && (state.oneshot
+            || find_holders(roots).iter().any(|holder| holder.process.unit.as_deref() == Some(&state.unit)))
+}
+
+/// Quiesces all units among `callers`; timers first, so that none starts what is being waited for.
+pub(crate) fn quiesce(
+    roots: &Roots,
+    services: &dyn Services,
+    callers: &[Caller],
+    journal: &mut Journal,
+    limit: Duration,
+    say: &mut dyn FnMut(String),
+) -> Result<(), PackageError> {
+    let mut units: Vec<&str> = callers
+        .iter()
+        .filter(|caller| caller.kind == CallerKind::Unit && caller.quiesced)
+        .map(|caller| caller.name.as_str())
+        .collect();
+    units.sort_by_key(|unit| !unit.ends_with(".timer"));
+    for unit in units {
+        let Some(state) = services.state(unit)? else { continue };
+        // Nothing of it runs and nothing can start it: there is nothing to change or to restore.
+        if state.masked() && !state.runs() {
+            continue;
+        }
+        journal.append(&Record::Quiesce { unit: state.clone() })?;
+        if !state.masked() {
+            services.mask(unit)?;
+        }
+        wait_for_work(roots, services, unit, limit, say)?;
+        if services.state(unit)?.is_some_and(|state| state.runs()) {
+            services.stop(unit)?;
+        }
+        say(format!("{unit} was {} and is quiet now", state.active));
+    }
+    Ok(())
+}
+
+fn wait_for_work(
+    roots: &Roots,
+    services: &dyn Services,
+    unit: &str,
+    limit: Duration,
+    say: &mut dyn FnMut(String),
+) -> Result<(), PackageError> {
+    let begin = Instant::now();
+    let mut told = false;
+    while let Some(state) = services.state(unit)?.filter(|state| is_waited_for(state, roots)) {
+        if begin.elapsed() > limit {
+            return Err(PackageError::Busy { unit: unit.to_owned(), waited_secs: limit.as_secs() });
+        }
+        if !told {
+            say(format!("waiting for {unit}, which is at work as process {}", state.main_pid));
+            told = true;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+/// Restores what the journal names and has not restored yet; the last first. What fails is told and stays open.
+pub(crate) fn restore(
+    services: &dyn Services,
+    journal: &mut Journal,
+    say: &mut dyn FnMut(String),
+) -> Result<Vec<String>, PackageError> {
+    let mut failed = Vec::new();
+    for unit in journal.quiesced().into_iter().rev() {
+        match restore_one(services, &unit) {
+            Ok(()) => {
+                say(format!("{} is {} again", unit.unit, unit.active));
+                journal.append(&Record::Restored { unit: unit.unit })?;
+            }
+            Err(error) => failed.push(format!("{}: {error}", unit.unit)),
+        }
+    }
+    Ok(failed)
+}
+
+fn restore_one(services: &dyn Services, was: &UnitState) -> Result<(), PackageError> {
+    if !was.masked() {
+        services.unmask(&was.unit)?;
+    }
+    let runs = services.state(&was.unit)?.is_some_and(|now| now.runs());
+    // A oneshot that was at work has done its work: it is not started a second time.
+    if was.runs() && !runs && !was.oneshot {
+        services.start(&was.unit)?;
+    }
+    Ok(())
+}
