@@ -41,7 +41,7 @@ procedures! {
     DOMAIN_RESUME = 28, "domain-resume";
     DOMAIN_SET_AUTOSTART = 29, "domain-set-autostart";
     DOMAIN_SUSPEND = 34, "domain-suspend";
-    NETWORK_GET_XML_DESC = 42, "network-get-xml-desc";
+    NETWORK_GET_XML_DESC = 43, "network-get-xml-desc";
     NETWORK_GET_AUTOSTART = 44, "network-get-autostart";
     NETWORK_LOOKUP_BY_NAME = 46, "network-lookup-by-name";
     CONNECT_GET_HOSTNAME = 59, "connect-get-hostname";

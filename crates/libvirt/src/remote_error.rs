@@ -18,7 +18,7 @@ pub struct RemoteError {
     pub level: i32,
     /// Words for people.
     pub message: String,
-    /// Further words, as far as there are any; the message mostly repeats them.
+    /// Further words, as far as they are not the message.
     pub details: Vec<String>,
 }
 
@@ -36,7 +36,11 @@ impl RemoteError {
         })?;
         let mut details = Vec::new();
         for _ in 0..3 {
-            details.extend(decoder.optional(Decoder::text_for_people)?);
+            let words = decoder.optional(Decoder::text_for_people)?;
+            // The first one is the form of the message, the second what was put into it.
+            let in_message =
+                |words: &String| message.as_ref().is_some_and(|message| message.ends_with(words));
+            details.extend(words.filter(|words| !words.contains("%s") && !in_message(words)));
         }
         decoder.int()?;
         decoder.int()?;
@@ -84,6 +88,7 @@ codes! {
     OPEN_FAILED = 30, "open failed";
     READ_FAILED = 31, "read failed";
     WRITE_FAILED = 34, "write failed";
+    XML_DETAIL = 35, "XML not well-formed or invalid";
     NETWORK_EXIST = 37, "network exists already";
     SYSTEM_ERROR = 38, "system call failed";
     RPC = 39, "RPC error";

@@ -106,7 +106,7 @@ impl Connection {
         ask(figures).map(|(all, _)| all)
     }
 
-    /// The most virtual CPUs of a domain.
+    /// The most virtual CPUs of a domain, a fixed figure of the driver; domain capabilities tell it by machine type.
     pub fn max_vcpus(&self, virt_type: Option<&str>) -> Result<u32, Error> {
         let arguments = |to: &mut Encoder| to.optional_string(virt_type);
         let number = self.value::<i32>(Procedure::CONNECT_GET_MAX_VCPUS, arguments)?;

@@ -94,7 +94,8 @@ impl JobStats {
         i32::try_from(number).ok().map(JobOperation::from_number)
     }
 
-    /// Whether the job that ended did so well; only of ended jobs.
+    /// Whether the job that ended did so well. libvirt 9.0 tells it of backups, not of migrations, whose figures come only
+    /// when they went well.
     pub fn success(&self) -> Option<bool> {
         self.params.flag("success")
     }

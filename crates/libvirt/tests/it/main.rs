@@ -3,3 +3,4 @@
 
 mod daemon;
 mod fabric;
+mod migration;

@@ -1,12 +1,15 @@
 //! Guests for tests: a boot sector that writes memory without end, so that a migration has something to do.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Writes a number, one larger each time, into every word from 64 KiB to 576 KiB.
-const CODE: [u8; 31] = [
+/// Says `R` on the serial port, then writes a number, one larger each time, into every word from 64 KiB to 576 KiB.
+const CODE: [u8; 37] = [
     0xfa, // cli
     0xfc, // cld
+    0xba, 0xf8, 0x03, // mov dx, 0x3f8
+    0xb0, b'R', // mov al, 'R'
+    0xee, // out dx, al
     0x31, 0xdb, // xor bx, bx
     0x43, // again: inc bx
     0xb8, 0x00, 0x10, // mov ax, 0x1000
@@ -20,8 +23,18 @@ const CODE: [u8; 31] = [
     0x05, 0x00, 0x10, // add ax, 0x1000
     0x3d, 0x00, 0x90, // cmp ax, 0x9000
     0x72, 0xeb, // jb next
-    0xeb, 0xe4, // jmp again
+    0xeb, 0xe5, // jmp again
 ];
+
+/// File of a disk's guest's serial port.
+pub(crate) fn serial(disk: &Path) -> PathBuf {
+    disk.with_extension("serial")
+}
+
+/// Waits until the guest with this disk runs its code.
+pub(crate) fn wait_until_it_writes(disk: &Path) {
+    super::until("the guest to run", || fs::read(serial(disk)).ok()?.contains(&b'R').then_some(()));
+}
 
 /// A disk that boots this code.
 pub(crate) fn disk(at: &Path) {
@@ -43,8 +56,10 @@ pub(crate) fn xml(name: &str, number: u32, disk: &Path) -> String {
              <emulator>/usr/bin/qemu-system-x86_64</emulator>
              <disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/>
                <source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
+             <serial type='file'><source path='{serial}' append='on'/></serial>
              <controller type='usb' model='none'/><memballoon model='none'/>
            </devices></domain>",
-        disk = disk.display()
+        disk = disk.display(),
+        serial = serial(disk).display()
     )
 }

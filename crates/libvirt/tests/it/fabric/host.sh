@@ -24,6 +24,7 @@ mount -t tmpfs cgroup /sys/fs/cgroup
 mount -t overlay -o "lowerdir=/etc,upperdir=$base/etc,workdir=$base/work" etc /etc
 mount --bind "$base/run" /run
 for folder in lib cache log; do mount --bind "$base/$folder" "/var/$folder/libvirt"; done
+cp "$2/hosts" /etc/hosts
 echo "$name" > /etc/hostname
 
 cat > /etc/libvirt/libvirtd.conf <<CONF

@@ -38,6 +38,7 @@ pub(crate) fn in_fabric(test: &str, body: impl FnOnce(Fabric)) {
         .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL", "--mount-proc"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("RUST_BACKTRACE", "0")
         .env(INSIDE, "1")
         .stdin(Stdio::null())
         .stdout(out.try_clone().unwrap())
@@ -153,9 +154,11 @@ impl Fabric {
 
     /// A folder that all hosts see, on a real file system: images need locks and direct I/O.
     pub(crate) fn images(&self) -> PathBuf {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("images-{}", std::process::id()));
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("images-{}", std::process::id()));
         // Several fabrics have a process 1; each has the folder to itself by its random name.
-        let folder = folder.with_extension(fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap().trim());
+        let folder =
+            folder.with_extension(fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap().trim());
         fs::create_dir_all(&folder).unwrap();
         folder
     }
@@ -234,7 +237,16 @@ impl Fabric {
         let console = fs::File::create(base.join("console")).unwrap();
         let child = Command::new("nsenter")
             .arg(format!("--net=/run/netns/{name}"))
-            .args(["unshare", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child=KILL"])
+            .args([
+                "unshare",
+                "--mount",
+                "--pid",
+                "--uts",
+                "--ipc",
+                "--cgroup",
+                "--fork",
+                "--kill-child=KILL",
+            ])
             .args(["--mount-proc", "sh"])
             .arg(&script)
             .args([&name, BASE, &format!("00000000-0000-4000-8000-0000000000{number:02}")])
@@ -277,7 +289,8 @@ impl Host {
     }
 
     fn open(&self) -> Result<Connection, lifeboat_libvirt::Error> {
-        let options = ConnectOptions { connect_timeout: Duration::from_secs(30), ..ConnectOptions::default() };
+        let options =
+            ConnectOptions { connect_timeout: Duration::from_secs(30), ..ConnectOptions::default() };
         Connection::open_with(&self.unix(), &options)
     }
 
@@ -287,7 +300,10 @@ impl Host {
 
     /// What `virsh` says on this host.
     pub(crate) fn virsh(&self, arguments: &[&str]) -> String {
-        run(Command::new("virsh").args(["-q", "-c", &self.tcp().to_string()]).args(arguments).env("LC_ALL", "C"))
+        run(Command::new("virsh")
+            .args(["-q", "-c", &self.tcp().to_string()])
+            .args(arguments)
+            .env("LC_ALL", "C"))
     }
 
     /// Process of its daemon.
