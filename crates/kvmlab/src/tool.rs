@@ -13,11 +13,12 @@ use crate::LabError;
 const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 
 /// What a lab cannot do without: program and package.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 13] = [
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("setsid", "util-linux"),
     ("losetup", "mount"),
+    ("addpart", "util-linux"),
     ("ip", "iproute2"),
     ("busybox", "busybox-static"),
     ("libvirtd", "libvirt-daemon"),

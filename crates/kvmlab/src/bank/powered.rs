@@ -37,7 +37,25 @@ impl PoweredDisk {
         let held = File::open(&device).map_err(LabError::file("open", &device))?;
         let mut command = Command::new(losetup);
         tool::run(command.arg("--detach").arg(&device), "mark the disk of a host to go away")?;
-        Ok(Self { host: host.to_owned(), device, held })
+        let this = Self { host: host.to_owned(), device, held };
+        this.show_partitions()?;
+        Ok(this)
+    }
+
+    /// Tells the kernel of the partitions, which it may have been built not to find by itself.
+    fn show_partitions(&self) -> Result<(), LabError> {
+        let (_, layout) = self.open()?;
+        let [a, b] = Bank::BOTH.map(|bank| *layout.volumes(bank));
+        for part in [a.boot, a.root, b.boot, b.root, layout.state] {
+            let (disk, number) = (self.name(), part.number);
+            if Path::new("/sys/class/block").join(format!("{disk}p{number}")).exists() {
+                continue;
+            }
+            let words = [u64::from(number), part.first_lba, part.sectors].map(|number| number.to_string());
+            let mut command = Command::new(tool::needed("addpart")?);
+            tool::run(command.arg(&self.device).args(words), "show a partition of a host")?;
+        }
+        Ok(())
     }
 
     /// The device.
