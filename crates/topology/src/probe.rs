@@ -94,9 +94,10 @@ fn slaves(tree: &mut MemTree, storage: &Value, devices: &[Probed<'_>]) {
         let list = value.and_then(Value::as_array).into_iter().flatten();
         list.filter_map(|node| Some(node.as_str()?.strip_prefix("/dev/")?.to_owned())).collect()
     };
-    for (_, dir, device) in devices {
+    for (kernel, dir, device) in devices {
         let text = |key: &str| device.get(key).and_then(Value::as_str).unwrap_or_default();
-        let mut below = names(device.get("devices"));
+        let raid = storage.get("raid").and_then(|raid| raid.get(format!("/dev/{kernel}"))).unwrap_or(device);
+        let mut below = names(raid.get("devices"));
         let (name, uuid) = (text("DM_NAME"), text("DM_UUID"));
         if uuid.starts_with("mpath-") {
             let paths =

@@ -116,6 +116,10 @@ impl DiskId {
             _ => Some(token(value)),
         };
         match value {
+            // An ATA disk behind a SCSI driver says "ATA", model, serial; behind its own, model and serial.
+            Some(value) if kind == IdKind::T10 && value.starts_with("ATA_") && value.len() <= LONGEST => {
+                Self::new(IdKind::Ata, value.trim_start_matches("ATA_"))
+            }
             Some(value) if !value.is_empty() && value.len() <= LONGEST => Ok(Self { kind, value }),
             Some(_) | None => Err(IdentityError::Value { kind: kind.word() }),
         }
@@ -166,8 +170,7 @@ impl DiskId {
             IdKind::Scsi => vec![format!("scsi {value}")],
             kind => vec![format!("{} {value}", kind.word())],
         };
-        // An ATA disk behind a SCSI driver is "ATA" + model + serial; behind its own only model + serial.
-        if let (IdKind::T10 | IdKind::Scsi, Some(rest)) = (self.kind, value.strip_prefix("ATA_")) {
+        if let (IdKind::Scsi, Some(rest)) = (self.kind, value.strip_prefix("ATA_")) {
             keys.push(format!("serial {rest}"));
         }
         keys
@@ -198,11 +201,11 @@ impl DiskId {
             IdKind::Name => vec![by_id(format!("scsi-8{value}"))],
             IdKind::Dm => vec![by_id(format!("dm-uuid-{value}"))],
             IdKind::Md => vec![by_id(format!("md-uuid-{value}"))],
-            IdKind::T10 => {
-                let mut names = vec![by_id(format!("scsi-1{value}")), format!("/dev/disk/by-scsid/1{value}")];
-                names.extend(value.strip_prefix("ATA_").map(|rest| by_id(format!("ata-{rest}"))));
-                names
-            }
+            IdKind::T10 => vec![
+                by_id(format!("scsi-1{value}")),
+                by_id(format!("dm-uuid-mpath-1{value}")),
+                format!("/dev/disk/by-scsid/1{value}"),
+            ],
             IdKind::Ata => vec![
                 by_id(format!("ata-{value}")),
                 by_id(format!("scsi-SATA_{value}")),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::Place;
 use crate::ident::{DeviceIds, DiskId, IdKind};
-use crate::names::{by_id, nvme, wwid};
+use crate::names::{by_id, nvme, unescape, wwid};
 use crate::tree::View;
 
 /// Longest entry of udev's database.
@@ -45,6 +45,14 @@ impl Block {
         self.props.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// A property that udev keeps whole in another one, with blanks as `\x20`.
+    pub(super) fn words(&self, name: &str) -> Option<String> {
+        let whole =
+            self.prop(&format!("{name}_ENC")).map(unescape).or_else(|| self.prop(name).map(str::to_owned))?;
+        let whole = whole.trim();
+        (!whole.is_empty()).then(|| whole.to_owned())
+    }
+
     /// The ids that udev's properties and links tell of a whole disk.
     pub(super) fn add_ids(&self, ids: &mut DeviceIds) {
         let wwn = self.prop("ID_WWN_WITH_EXTENSION").or_else(|| self.prop("ID_WWN"));
@@ -63,6 +71,18 @@ impl Block {
                 Some("usb") => ids.take(IdKind::Usb, serial),
                 Some("scsi" | "cciss") => ids.extend_one(wwid(serial)),
                 _ => {}
+            }
+        }
+        for key in ["SCSI_IDENT_LUN_NAA_REGEXT", "SCSI_IDENT_LUN_NAA_REG", "SCSI_IDENT_LUN_NAA_EXT"] {
+            ids.extend_one(self.prop(key).and_then(DiskId::of_hex));
+        }
+        if let Some(text) = self.prop("SCSI_IDENT_LUN_T10") {
+            ids.take(IdKind::T10, text);
+        }
+        if let (Some(vendor), Some(model)) = (self.prop("SCSI_VENDOR"), self.prop("SCSI_MODEL")) {
+            for key in ["SCSI_IDENT_SERIAL", "SCSI_IDENT_LUN_VENDOR"] {
+                let serial = self.prop(key).map(|serial| format!("{vendor} {model} {serial}"));
+                serial.iter().for_each(|text| ids.take(IdKind::Scsi, text));
             }
         }
         for name in self.names.iter().filter_map(|name| name.strip_prefix("/dev/disk/by-id/")) {
@@ -129,7 +149,7 @@ fn one(view: &View<'_>, kernel: &str, dir: String) -> Option<Block> {
     let sectors = view.number(&at("size"));
     let file = view.text(&at("loop/backing_file"));
     let empty_loop = kernel.starts_with("loop") && sectors.unwrap_or(0) == 0 && file.is_none();
-    if empty_loop || number.is_some_and(|(major, _)| major == 1) {
+    if (number.is_none() && sectors.is_none()) || empty_loop || number.is_some_and(|(major, _)| major == 1) {
         return None;
     }
     let mut block = Block {

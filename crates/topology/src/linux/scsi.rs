@@ -54,7 +54,9 @@ fn one(view: &View<'_>, dir: &str, block: Option<String>, blocks: &[Block]) -> O
     let hctl = place.hctl?;
     let at = |name: &str| format!("{dir}/{name}");
     let mut ids = DeviceIds::default();
-    let (vendor, model) = (view.text(&at("vendor")), view.text(&at("model")));
+    let node = block.as_deref().and_then(|name| blocks.iter().find(|block| block.kernel == name));
+    let word = |file: &str, prop: &str| view.text(&at(file)).or_else(|| node?.words(prop));
+    let (vendor, model) = (word("vendor", "ID_VENDOR"), word("model", "ID_MODEL"));
     let mut serial = page_80(view, &at("vpd_pg80"));
     let mut specific = None;
     page_83(view, &at("vpd_pg83"), &mut ids, &mut specific);
@@ -69,7 +71,6 @@ fn one(view: &View<'_>, dir: &str, block: Option<String>, blocks: &[Block]) -> O
     if let Some(hex) = view.text(&at("unique_id")) {
         DiskId::of_hex(&hex).into_iter().for_each(|id| ids.add(id));
     }
-    let node = block.as_deref().and_then(|name| blocks.iter().find(|block| block.kernel == name));
     if serial.is_none() {
         serial = node
             .and_then(|node| node.prop("ID_SCSI_SERIAL").or_else(|| node.prop("SCSI_IDENT_SERIAL")))
@@ -89,7 +90,7 @@ fn one(view: &View<'_>, dir: &str, block: Option<String>, blocks: &[Block]) -> O
         kind: kind.unwrap_or(if rom { LunKind::Rom } else { LunKind::Disk }),
         vendor,
         model,
-        revision: view.text(&at("rev")),
+        revision: word("rev", "ID_REVISION"),
         serial,
         ids,
         block,

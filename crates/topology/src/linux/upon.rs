@@ -81,7 +81,7 @@ fn device(block: &Block, known: &BTreeMap<String, Identity>) -> Device {
         content: kind.map(|kind| FileSystem {
             kind,
             uuid: block.prop("ID_FS_UUID").map(str::to_owned),
-            label: block.prop("ID_FS_LABEL").map(str::to_owned),
+            label: block.words("ID_FS_LABEL"),
         }),
         table_uuid: block.prop("ID_PART_TABLE_UUID").filter(|_| block.partition.is_none()).map(str::to_owned),
         mounts: block.mounts.clone(),

@@ -100,10 +100,16 @@ impl Topology {
         self.paths.iter().filter(|path| path.lun == lun.identity)
     }
 
-    /// How many paths of a LUN carry data or could, and how many there are.
-    pub fn up_of(&self, lun: &Lun) -> (usize, usize) {
-        let up = |path: &&Path| matches!(path.state, PathState::Up | PathState::Standby);
-        (self.paths_of(lun).filter(up).count(), self.paths_of(lun).count())
+    /// How many paths of a LUN carry data or could, as `2/2`; `?/2` where the source does not tell states, `-` where it
+    /// does not tell paths.
+    pub fn up_of(&self, lun: &Lun) -> String {
+        let states: Vec<PathState> = self.paths_of(lun).map(|path| path.state).collect();
+        let up = states.iter().filter(|state| matches!(state, PathState::Up | PathState::Standby)).count();
+        match states.len() {
+            0 => "-".to_owned(),
+            all if states.iter().all(|state| *state == PathState::Unknown) => format!("?/{all}"),
+            all => format!("{up}/{all}"),
+        }
     }
 
     /// A block device by its kernel name.

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parse::{Form, parse_name};
+use super::suffix::known_length;
 
 /// One spelling of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +33,15 @@ pub(super) fn with_part(name: &str, number: u32) -> Vec<String> {
             format!("{name}-part{number}"),
         ];
     }
-    if name.starts_with("/dev/disk/") {
-        return vec![format!("{name}-part{number}"), format!("{name}p{number}")];
-    }
     let digit = name.ends_with(|c: char| c.is_ascii_digit());
+    if let Some((_, last)) = name.strip_prefix("/dev/disk/").and_then(|rest| rest.split_once('/')) {
+        let mut names = vec![format!("{name}-part{number}")];
+        // Behind a letter the `p` would be read as part of a serial, unless the length of the id is known.
+        if digit || known_length(last) == Some(last.len()) {
+            names.push(format!("{name}p{number}"));
+        }
+        return names;
+    }
     if name.starts_with("/dev/mapper/") {
         let mut names = vec![format!("{name}p{number}"), format!("{name}-part{number}")];
         if !digit {

@@ -100,7 +100,9 @@ impl NameIndex {
         }
         for (at, disk, number) in parts {
             known.get_mut(at).into_iter().for_each(|part| part.part_of = Some((disk, number)));
-            known.get_mut(disk).into_iter().for_each(|disk| drop(disk.partitions.insert(number, at)));
+            if let Some(disk) = known.get_mut(disk) {
+                disk.partitions.insert(number, at);
+            }
         }
         let mut index = Self { known, exact: BTreeMap::new(), keys: BTreeMap::new() };
         index.fill(topology, &number);
@@ -141,7 +143,9 @@ impl NameIndex {
         }
         for path in &topology.paths {
             let Some(&at) = path.device.as_deref().and_then(|device| number.get(device)) else { continue };
-            let mut add = |key: String| drop(self.keys.entry(key).or_default().insert(at));
+            let mut add = |key: String| {
+                self.keys.entry(key).or_default().insert(at);
+            };
             path.hctl.iter().for_each(|hctl| add(format!("hctl {hctl}")));
             path.name.iter().for_each(|name| add(format!("esx {name}")));
             let target = path.target.as_deref().and_then(|id| topology.targets.iter().find(|t| t.id == id));
@@ -173,9 +177,9 @@ impl NameIndex {
             for reading in &parsed.readings {
                 for disk in self.disks(reading, how) {
                     match reading.part {
-                        None => drop(found.insert(disk)),
+                        None => found.extend([disk]),
                         Some(number) => match self.partition(disk, number) {
-                            Some(part) => drop(found.insert(part)),
+                            Some(part) => found.extend([part]),
                             None => missing = Some((disk, number)),
                         },
                     }
@@ -216,7 +220,7 @@ impl NameIndex {
         let mut found = BTreeSet::new();
         for &disk in &disks {
             match identity.part {
-                None => drop(found.insert(disk)),
+                None => found.extend([disk]),
                 Some(number) => found.extend(self.partition(disk, number)),
             }
         }

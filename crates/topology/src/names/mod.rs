@@ -10,4 +10,4 @@ pub use alias::Alias;
 pub use error::ResolveError;
 pub use index::{How, NameIndex, Resolved};
 pub use parse::{Form, ParsedName, Reading, parse_name};
-pub(crate) use parse::{by_id, esx, nvme, wwid};
+pub(crate) use parse::{by_id, esx, nvme, unescape, wwid};

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::ResolveError;
-use super::suffix::{Rules, splits};
+use super::suffix::{Rules, known_length, splits};
 use crate::ident::{DiskId, IdKind, is_hex};
 
 /// Longest name.
@@ -129,7 +129,7 @@ pub(super) fn tag_key(folder: &str, value: &str) -> String {
 }
 
 /// udev writes `\x20` for a blank in a label.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -207,7 +207,7 @@ fn local_name(local: &str) -> ParsedName {
     {
         return make(Form::ById, paths, local, Rules::Link);
     }
-    if wwid(local).is_some() {
+    if wwid(local).is_some() || known_length(local).is_some() {
         return make(Form::Wwid, paths, local, Rules::Link);
     }
     if let Ok(identity) = local.parse::<crate::ident::Identity>() {
@@ -259,7 +259,10 @@ fn disk_words(form: Form, base: &str) -> (Vec<DiskId>, Vec<String>) {
             keys.push(format!("place {base}"));
             keys.extend(target(base));
         }
-        Form::Kernel => keys.push(format!("kernel {}", base.replace('/', "!"))),
+        Form::Kernel => {
+            keys.push(format!("kernel {}", base.replace('/', "!")));
+            keys.push(format!("map {base}"));
+        }
         Form::Mapper => keys.push(format!("map {base}")),
         Form::Md => keys.push(format!("md-name {base}")),
         Form::Esx => keys.push(format!("esx {base}")),

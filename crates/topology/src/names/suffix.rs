@@ -61,7 +61,7 @@ pub(super) fn splits(name: &str, rules: Rules) -> Vec<Split<'_>> {
 }
 
 /// Where the id in a name ends, if it is one whose length is in its first digit: NAA 6 has 32 digits, 2, 3 and 5 have 16.
-fn known_length(name: &str) -> Option<usize> {
+pub(super) fn known_length(name: &str) -> Option<usize> {
     let (start, hex) = hex_id(name)?;
     let length = match hex.bytes().next()? {
         b'6' => 32,

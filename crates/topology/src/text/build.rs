@@ -106,6 +106,9 @@ impl Builder {
         if !seen.adapter.is_empty() {
             self.adapter(&seen.adapter, transport, |_| ());
         }
+        if let Some(target) = &seen.target {
+            self.target(target, transport, |_| ());
+        }
         let key = seen.name.clone().or_else(|| seen.hctl.map(|hctl| hctl.to_string())).unwrap_or_default();
         let at = *self.paths.entry((id.clone(), key)).or_insert_with(|| {
             self.topology.paths.push(Path {

@@ -46,7 +46,7 @@ impl Devices {
         match key {
             "Storage Array Type" => out.lun(&id, |lun| map(lun, |map, value| map.handler = Some(value))),
             "Path Selection Policy" => out.lun(&id, |lun| map(lun, |map, value| map.policy = Some(value))),
-            "Device Display Name" => out.lun(&id, |lun| map(lun, |map, value| map.name = value)),
+            "Device Display Name" => out.lun(&id, |lun| map(lun, |map, value| map.name = plain(&value))),
             "Working Paths" => {
                 for name in value.split([',', ' ']).filter(|name| !name.is_empty()) {
                     let Some((adapter, number)) = runtime(name) else { continue };
@@ -147,7 +147,7 @@ fn compact(words: &[&str], out: &mut Builder) -> Option<&'static str> {
         lun.kind = kind_of(kind);
         lun.bytes = Some(bytes).filter(|bytes| *bytes > 0);
         let map = lun.map.get_or_insert_with(Map::default);
-        map.name = name.join(" ");
+        map.name = plain(&name.join(" "));
         map.features.get_or_insert_with(|| (*plugin).to_owned());
     });
     // A local device is named by its only path.
@@ -188,6 +188,11 @@ fn volume(words: &[&str], out: &mut Builder) -> Option<&'static str> {
         part.mounts = vec![label];
     });
     Some(form)
+}
+
+/// A display name without the id in brackets behind it.
+fn plain(name: &str) -> String {
+    name.rsplit_once(" (").map_or(name, |(name, _)| name).to_owned()
 }
 
 fn kind_of(word: &str) -> LunKind {

@@ -83,7 +83,7 @@ fn lsscsi(line: &str, out: &mut Builder) -> Option<&'static str> {
         lun.model = Some(model.join(" ")).filter(|model| !model.is_empty());
         lun.revision = Some((*revision).to_owned());
     });
-    if let Some(device) = device {
+    if let Some(device) = device.filter(|_| matches!(*kind, "disk" | "cd/dvd" | "zbc")) {
         let what = if *kind == "cd/dvd" { DeviceKind::Rom } else { DeviceKind::Disk };
         out.device(&device, what, Identity::whole(id), |_| ());
     }

@@ -62,14 +62,14 @@ fn row(page: &mut String, topology: &Topology, lun: &Lun) {
         all.join(", ")
     };
     let paths = || topology.paths_of(lun);
-    let (up, all) = topology.up_of(lun);
+    let up = topology.up_of(lun);
     let map = lun.map.as_ref().map_or(String::new(), |map| {
         let words = [Some(&map.name), map.policy.as_ref(), map.handler.as_ref()];
         words.into_iter().flatten().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ")
     });
     writeln!(
         page,
-        "| {} | {} | {} | {} | {} | {up}/{all} | {} | {map} | {} |",
+        "| {} | {} | {} | {} | {} | {up} | {} | {map} | {} |",
         unique(paths().map(|path| path.adapter.clone()).collect()),
         unique(paths().filter_map(|path| path.target.clone()).collect()),
         unique(paths().filter_map(|path| path.number).map(|number| number.to_string()).collect()),
