@@ -1,3 +1,7 @@
 //! `lifeboatd`: the controller as a service.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lifeboat_server::run_command()
+}

@@ -253,7 +253,7 @@ pub struct HubHost {
     pub address: Option<String>,
     /// End of its newest certificate, in seconds since 1970.
     pub certificate_until: Option<u64>,
-    /// What it told last, kept across a start of `lifeboatd`.
+    /// What it told last; none if it was not heard since `lifeboatd` started.
     pub status: Option<Box<AgentStatus>>,
     /// Commands without an outcome.
     pub open_orders: u32,
