@@ -63,6 +63,10 @@ pub(crate) fn serve(stream: Box<dyn Stream>, mailbox: &Arc<Mailbox>, keepalive: 
         }
     };
     let words = link.stream.end();
+    if link.closing.is_some() {
+        // The daemon may hang up at the farewell before this side does.
+        reason = CloseReason::Asked;
+    }
     if let CloseReason::Ended { detail } = &mut reason {
         detail.push_str(&words);
     }

@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod daemon;
+mod ends;
 mod fabric;
+mod golden;
 mod migration;
+mod transports;

@@ -27,7 +27,9 @@ for folder in lib cache log; do mount --bind "$base/$folder" "/var/$folder/libvi
 cp "$2/hosts" /etc/hosts
 echo "$name" > /etc/hostname
 
-cat > /etc/libvirt/libvirtd.conf <<CONF
+# The first word on a setting counts.
+cp "$2/settings" /etc/libvirt/libvirtd.conf
+cat >> /etc/libvirt/libvirtd.conf <<CONF
 listen_tls = $([ -d "$base/pki" ] && echo 1 || echo 0)
 listen_tcp = 1
 auth_tcp = "none"

@@ -137,6 +137,7 @@ pub(crate) struct Fabric {
     hosts: usize,
     pki: bool,
     ssh: bool,
+    folders: Vec<tempfile::TempDir>,
 }
 
 impl Fabric {
@@ -145,29 +146,33 @@ impl Fabric {
             "mount --make-rprivate / && mount -t tmpfs -o size=512m fabric {BASE} && mount -t tmpfs run /run
              ip link set lo up && ip link add lb0 type bridge && ip addr add 10.77.0.254/24 dev lb0
              ip link set lb0 up
-             printf '127.0.0.1 localhost\n10.77.0.11 h1\n10.77.0.12 h2\n' > {BASE}/hosts
+             printf '127.0.0.1 localhost\n10.77.0.11 h1 alias\n10.77.0.12 h2\n' > {BASE}/hosts
              mount --bind {BASE}/hosts /etc/hosts
-             mkdir {BASE}/shared {BASE}/home"
+             mkdir {BASE}/home; touch {BASE}/settings"
         ));
-        Self { hosts: 0, pki: false, ssh: false }
+        Self { hosts: 0, pki: false, ssh: false, folders: Vec::new() }
     }
 
-    /// A folder that all hosts see, on a real file system: images need locks and direct I/O.
-    pub(crate) fn images(&self) -> PathBuf {
-        let folder =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("images-{}", std::process::id()));
-        // Several fabrics have a process 1; each has the folder to itself by its random name.
-        let folder =
-            folder.with_extension(fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap().trim());
-        fs::create_dir_all(&folder).unwrap();
-        folder
+    /// A folder that all hosts see, on a real file system: images need locks and direct I/O. Gone with the fabric.
+    pub(crate) fn images(&mut self) -> PathBuf {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let path = folder.path().to_owned();
+        self.folders.push(folder);
+        path
+    }
+
+    /// Settings of the daemons that start from now on.
+    pub(crate) fn with_settings(&mut self, lines: &str) {
+        fs::write(self.path("settings"), lines).unwrap();
     }
 
     /// Hosts that start from now on have certificates and listen to TLS.
     pub(crate) fn with_pki(&mut self) {
         let pki = self.path("authority");
         fs::create_dir_all(&pki).unwrap();
-        fs::write(pki.join("ca.info"), "cn = pool\nca\ncert_signing_key\nexpiration_days = 2\n").unwrap();
+        let name = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
+        let info = format!("cn = pool {name}ca\ncert_signing_key\nexpiration_days = 2\n");
+        fs::write(pki.join("ca.info"), info).unwrap();
         shell(&format!(
             "cd {} && certtool --generate-privkey --key-type rsa --bits 2048 --outfile cakey.pem 2>/dev/null
              certtool --generate-self-signed --load-privkey cakey.pem --template ca.info --outfile cacert.pem 2>/dev/null",
