@@ -179,12 +179,12 @@ fn block(
     let mut entry = String::new();
     for name in device.children.iter().filter(|child| child.name == "devnode" && child.kind == "link") {
         if let Some(name) = name.text.trim().strip_prefix("/dev/").filter(|name| !name.contains('\n')) {
-            entry.push_str(&format!("S:{name}\n"));
+            entry.extend(["S:", name, "\n"]);
         }
     }
     for (key, value) in [("ID_SERIAL", storage.text_of("serial")), ("ID_BUS", storage.text_of("bus"))] {
         if let Some(value) = value.filter(|value| !value.contains('\n')) {
-            entry.push_str(&format!("E:{key}={value}\n"));
+            entry.extend(["E:", key, "=", value, "\n"]);
         }
     }
     put(format!("run/udev/data/b{number}"), Some(&entry));

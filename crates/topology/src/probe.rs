@@ -72,11 +72,11 @@ fn device_files(tree: &mut MemTree, node: &str, device: &Value) -> Option<(Strin
         let mut entry = String::new();
         let links = text("DEVLINKS").unwrap_or_default().split(' ');
         for link in links.filter_map(|link| link.strip_prefix("/dev/")) {
-            entry.push_str(&format!("S:{link}\n"));
+            entry.extend(["S:", link, "\n"]);
         }
         for (key, value) in device.as_object().into_iter().flatten() {
             if let Some(value) = value.as_str().filter(|value| !value.contains('\n')) {
-                entry.push_str(&format!("E:{key}={value}\n"));
+                entry.extend(["E:", key, "=", value, "\n"]);
             }
         }
         tree.file(format!("run/udev/data/b{major}:{minor}"), entry);
@@ -141,7 +141,7 @@ fn mounts(tree: &mut MemTree, storage: &Value) {
             |text: &str| text.replace('\\', "\\134").replace(' ', "\\040").replace(['\n', '\t'], "_");
         let number = if text("maj:min").is_empty() { "0:0" } else { text("maj:min") };
         let (place, kind, source) = (escape(text("target")), escape(text("fstype")), escape(text("source")));
-        table.push_str(&format!("1 1 {number} / {place} rw - {kind} {source} rw\n"));
+        table.extend(["1 1 ", number, " / ", &place, " rw - ", &kind, " ", &source, " rw\n"]);
         todo.extend(mount.get("children").and_then(Value::as_array).into_iter().flatten().rev());
     }
     tree.file("proc/self/mountinfo", table);

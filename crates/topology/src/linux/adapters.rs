@@ -30,8 +30,8 @@ pub(super) fn read(view: &View<'_>, scsi: &[ScsiDevice], nvme: &Nvme, blocks: &[
         let pci = controller.place.pci.clone();
         adapter.driver = driver(view, &controller.place);
         adapter.address = pci.or_else(|| controller.address.clone());
-        adapter.model = controller.model.clone();
-        adapter.state = controller.state.clone();
+        adapter.model.clone_from(&controller.model);
+        adapter.state.clone_from(&controller.state);
         found.insert(controller.name.clone(), adapter);
     }
     for block in blocks.iter().filter(|block| block.is_hardware()) {
@@ -41,7 +41,7 @@ pub(super) fn read(view: &View<'_>, scsi: &[ScsiDevice], nvme: &Nvme, blocks: &[
         let (name, transport) = other(block);
         found.entry(name.clone()).or_insert_with(|| {
             let mut adapter = Adapter::new(name, transport);
-            adapter.address = block.place.pci.clone();
+            adapter.address.clone_from(&block.place.pci);
             adapter.driver = driver(view, &block.place).or_else(|| {
                 view.target_name(&format!(
                     "{}/driver",
@@ -82,7 +82,7 @@ fn host(view: &View<'_>, name: &str, place: &Place) -> Adapter {
     let fc = |file: &str| view.text(&format!("sys/class/fc_host/{name}/{file}"));
     let iscsi = |file: &str| view.text(&format!("sys/class/iscsi_host/{name}/{file}"));
     let mut adapter = Adapter::new(name, Transport::Scsi);
-    adapter.address = place.pci.clone();
+    adapter.address.clone_from(&place.pci);
     adapter.driver = driver(view, place).or_else(|| scsi("proc_name"));
     adapter.model = pci_model(view, place);
     adapter.state = scsi("state");

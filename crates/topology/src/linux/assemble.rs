@@ -4,7 +4,7 @@
 //! upon disks (that is `upon`).
 
 use super::adapters::other;
-use super::block::Block;
+use super::block::{Block, Sort};
 use super::group::{Groups, maps, nobody, place_id};
 use super::nvme::{self, Nvme};
 use super::scsi::ScsiDevice;
@@ -25,7 +25,9 @@ pub(super) fn assemble(
     for device in scsi {
         let block = device.block.as_deref().and_then(|name| blocks.iter().find(|block| block.kernel == name));
         let mut ids = device.ids.clone();
-        block.into_iter().for_each(|block| block.add_ids(&mut ids));
+        if let Some(block) = block {
+            block.add_ids(&mut ids);
+        }
         let fallback =
             place_id(block).or_else(|| DiskId::new(IdKind::Place, &format!("scsi-{}", device.hctl)).ok());
         let lun = Lun {
@@ -81,7 +83,7 @@ pub(super) fn assemble(
                 ids.take(IdKind::Virtio, serial);
             }
             let unique = text("device/unique_id");
-            unique.as_deref().and_then(DiskId::of_hex).into_iter().for_each(|id| ids.add(id));
+            ids.extend_one(unique.as_deref().and_then(DiskId::of_hex));
             lun.serial = serial;
             lun.vendor = text("device/vendor").filter(|vendor| !vendor.starts_with("0x"));
             lun.model = text("device/model").or_else(|| text("device/name"));
@@ -126,7 +128,7 @@ fn subsystem(topology: &mut Topology, controller: &nvme::Controller) {
 fn lun_of(block: Option<&Block>) -> Lun {
     Lun {
         identity: nobody(),
-        kind: if block.is_some_and(|block| block.rom) { LunKind::Rom } else { LunKind::Disk },
+        kind: if block.is_some_and(|block| block.sort == Sort::Rom) { LunKind::Rom } else { LunKind::Disk },
         bytes: block.and_then(|block| block.bytes),
         vendor: None,
         model: None,

@@ -12,6 +12,17 @@ use crate::tree::View;
 /// Longest entry of udev's database.
 const ENTRY: usize = 64 * 1024;
 
+/// What a device is, as far as its own files tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Sort {
+    #[default]
+    Plain,
+    Rom,
+    Bcache,
+    /// A path of NVMe's own multipath, which no program opens.
+    Hidden,
+}
+
 /// One device as sysfs has it.
 #[derive(Debug, Default)]
 pub(super) struct Block {
@@ -22,15 +33,12 @@ pub(super) struct Block {
     pub(super) number: Option<(u32, u32)>,
     pub(super) bytes: Option<u64>,
     pub(super) read_only: bool,
-    /// A path of NVMe's own multipath, which no program opens.
-    pub(super) hidden: bool,
-    pub(super) rom: bool,
+    pub(super) sort: Sort,
     /// Kernel name of the disk, number, first byte.
     pub(super) partition: Option<(String, u32, Option<u64>)>,
     pub(super) slaves: Vec<String>,
     pub(super) dm: Option<(String, String)>,
     pub(super) md: Option<String>,
-    pub(super) bcache: bool,
     pub(super) file: Option<String>,
     pub(super) names: BTreeSet<String>,
     /// Properties of udev.
@@ -82,7 +90,7 @@ impl Block {
         if let (Some(vendor), Some(model)) = (self.prop("SCSI_VENDOR"), self.prop("SCSI_MODEL")) {
             for key in ["SCSI_IDENT_SERIAL", "SCSI_IDENT_LUN_VENDOR"] {
                 let serial = self.prop(key).map(|serial| format!("{vendor} {model} {serial}"));
-                serial.iter().for_each(|text| ids.take(IdKind::Scsi, text));
+                ids.extend_one(serial.and_then(|text| DiskId::new(IdKind::Scsi, &text).ok()));
             }
         }
         for name in self.names.iter().filter_map(|name| name.strip_prefix("/dev/disk/by-id/")) {
@@ -101,8 +109,8 @@ impl Block {
 
     /// Whether a LUN or namespace is behind it.
     pub(super) fn is_hardware(&self) -> bool {
-        let upon = self.partition.is_some() || self.dm.is_some() || self.md.is_some() || self.bcache;
-        !upon && self.file.is_none() && !self.place.software && !self.hidden
+        let upon = self.partition.is_some() || self.dm.is_some() || self.md.is_some();
+        !upon && self.file.is_none() && !self.place.software && matches!(self.sort, Sort::Plain | Sort::Rom)
     }
 }
 
@@ -152,17 +160,21 @@ fn one(view: &View<'_>, kernel: &str, dir: String) -> Option<Block> {
     if (number.is_none() && sectors.is_none()) || empty_loop || number.is_some_and(|(major, _)| major == 1) {
         return None;
     }
+    let sort = match () {
+        () if view.number(&at("hidden")) == Some(1) => Sort::Hidden,
+        () if kernel.starts_with("bcache") => Sort::Bcache,
+        () if kernel.starts_with("sr") || view.number(&at("device/type")) == Some(5) => Sort::Rom,
+        () => Sort::Plain,
+    };
     let mut block = Block {
         kernel: kernel.to_owned(),
         place: Place::of(&dir),
         number,
         bytes: sectors.and_then(|sectors| sectors.checked_mul(512)),
         read_only: view.number(&at("ro")) == Some(1),
-        hidden: view.number(&at("hidden")) == Some(1),
-        rom: kernel.starts_with("sr") || view.number(&at("device/type")) == Some(5),
+        sort,
         slaves: view.list(&at("slaves")),
         file,
-        bcache: kernel.starts_with("bcache"),
         md: view.text(&at("md/level")),
         ..Block::default()
     };

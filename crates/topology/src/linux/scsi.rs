@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::block::Block;
+use super::block::{Block, Sort};
 use super::place::Place;
 use crate::ident::{
     Association, DesignatorKind, DeviceIds, DiskId, IdKind, PAGE, decode_page_80, decode_page_83, name_string,
@@ -69,7 +69,7 @@ fn one(view: &View<'_>, dir: &str, block: Option<String>, blocks: &[Block]) -> O
     }
     // RAID controllers of HP tell a unique id of their own.
     if let Some(hex) = view.text(&at("unique_id")) {
-        DiskId::of_hex(&hex).into_iter().for_each(|id| ids.add(id));
+        ids.extend_one(DiskId::of_hex(&hex));
     }
     if serial.is_none() {
         serial = node
@@ -83,7 +83,7 @@ fn one(view: &View<'_>, dir: &str, block: Option<String>, blocks: &[Block]) -> O
     }
     let (transport, target, link) = reach(view, dir, &place);
     let (state, words) = state(view, dir, link);
-    let rom = node.is_some_and(|node| node.rom);
+    let rom = node.is_some_and(|node| node.sort == Sort::Rom);
     let kind = view.number(&at("type")).map(LunKind::of_type);
     Some(ScsiDevice {
         hctl,

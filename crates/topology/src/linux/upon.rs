@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::block::Block;
+use super::block::{Block, Sort};
 use crate::ident::{DiskId, IdKind, Identity};
 use crate::model::{Device, DeviceKind, FileSystem, Partition, Topology};
 use crate::names::{by_id, wwid};
@@ -34,7 +34,7 @@ pub(super) fn devices(topology: &mut Topology, blocks: &[Block]) {
         known.insert(block.kernel.clone(), identity);
     }
     topology.devices =
-        blocks.iter().filter(|block| !block.hidden).map(|block| device(block, &known)).collect();
+        blocks.iter().filter(|block| block.sort != Sort::Hidden).map(|block| device(block, &known)).collect();
 }
 
 fn own_id(block: &Block) -> DiskId {
@@ -102,9 +102,9 @@ fn kind_of(block: &Block) -> DeviceKind {
     match () {
         () if block.partition.is_some() => DeviceKind::Partition,
         () if block.md.is_some() => DeviceKind::Md,
-        () if block.bcache => DeviceKind::Bcache,
+        () if block.sort == Sort::Bcache => DeviceKind::Bcache,
         () if block.kernel.starts_with("loop") => DeviceKind::Loop,
-        () if block.rom => DeviceKind::Rom,
+        () if block.sort == Sort::Rom => DeviceKind::Rom,
         () if block.is_hardware() => DeviceKind::Disk,
         () => DeviceKind::Other,
     }

@@ -78,8 +78,8 @@ impl Topology {
 
     /// Puts every list into its order.
     pub(crate) fn sort(&mut self) {
-        self.adapters.sort_by(|a, b| natural(&a.id).cmp(&natural(&b.id)));
-        self.targets.sort_by(|a, b| natural(&a.id).cmp(&natural(&b.id)));
+        self.adapters.sort_by_cached_key(|one| natural(&one.id));
+        self.targets.sort_by_cached_key(|one| natural(&one.id));
         self.paths.sort_by_cached_key(|path| {
             let device = path.device.as_deref().map(natural);
             (path.lun.clone(), natural(&path.adapter), path.hctl, path.number, device, path.name.clone())
@@ -91,7 +91,7 @@ impl Topology {
             .map(|path| (&path.lun, (natural(&path.adapter), path.hctl, path.number)))
             .collect();
         self.luns.sort_by_cached_key(|lun| (first.get(&lun.identity).cloned(), lun.identity.clone()));
-        self.devices.sort_by(|a, b| natural(&a.kernel).cmp(&natural(&b.kernel)));
+        self.devices.sort_by_cached_key(|one| natural(&one.kernel));
         self.remarks.sort();
     }
 
@@ -160,17 +160,14 @@ pub(crate) fn natural(name: &str) -> (usize, Vec<(String, u64)>) {
     let mut letters = String::new();
     let mut number: Option<u64> = None;
     for c in name.chars() {
-        match c.to_digit(10) {
-            Some(digit) => {
-                number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(u64::from(digit)));
-            }
-            None => {
-                if let Some(number) = number.take() {
-                    parts.push((std::mem::take(&mut letters), number));
-                }
-                letters.push(c);
-            }
+        if let Some(digit) = c.to_digit(10) {
+            number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(u64::from(digit)));
+            continue;
         }
+        if let Some(number) = number.take() {
+            parts.push((std::mem::take(&mut letters), number));
+        }
+        letters.push(c);
     }
     parts.push((letters, number.unwrap_or(0)));
     let length = if name.starts_with("sd") || name.starts_with("vd") {

@@ -135,15 +135,12 @@ pub(crate) fn unescape(text: &str) -> String {
     while let Some((&first, after)) = rest.split_first() {
         let code = (first == b'\\').then(|| after.strip_prefix(b"x")).flatten();
         let digits = code.and_then(|code| code.get(..2)).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
+        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            rest = after.get(3..).unwrap_or_default();
+        } else {
+            bytes.push(first);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -143,7 +143,7 @@ impl Builder {
         &mut self,
         kernel: &str,
         kind: DeviceKind,
-        identity: Identity,
+        identity: &Identity,
         more: impl FnOnce(&mut Device),
     ) {
         let at = *self.devices.entry(kernel.to_owned()).or_insert_with(|| {
@@ -165,7 +165,8 @@ impl Builder {
             });
             self.topology.devices.len() - 1
         });
-        if let Some(device) = self.topology.devices.get_mut(at).filter(|device| device.identity == identity) {
+        if let Some(device) = self.topology.devices.get_mut(at).filter(|device| device.identity == *identity)
+        {
             more(device);
         }
         let number = self.luns.get(&identity.disk).filter(|_| identity.part.is_none());

@@ -176,8 +176,8 @@ fn volume(words: &[&str], out: &mut Builder) -> Option<&'static str> {
     let number = crate::ident::part_number(number)?;
     out.lun(&disk, |_| ());
     let whole = device.to_owned();
-    out.device(&whole, DeviceKind::Disk, Identity::whole(disk.clone()), |_| ());
-    out.device(&format!("{device}:{number}"), DeviceKind::Partition, Identity::part(disk, number), |part| {
+    out.device(&whole, DeviceKind::Disk, &Identity::whole(disk.clone()), |_| ());
+    out.device(&format!("{device}:{number}"), DeviceKind::Partition, &Identity::part(disk, number), |part| {
         part.on = vec![whole];
         part.partition = Some(Partition { number, start: None, uuid: None, label: None });
         part.content = Some(FileSystem {

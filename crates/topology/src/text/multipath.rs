@@ -35,7 +35,7 @@ impl Reader for Multipath {
                 map.device.get_or_insert_with(|| dm.to_owned());
                 map.wwid.get_or_insert_with(|| world.to_owned());
             });
-            out.device(dm, DeviceKind::Multipath, Identity::whole(id.clone()), |device| {
+            out.device(dm, DeviceKind::Multipath, &Identity::whole(id.clone()), |device| {
                 device.names.push(format!("/dev/mapper/{name}"));
                 device.dm = Some((name.to_owned(), format!("mpath-{world}")));
             });
@@ -71,8 +71,8 @@ impl Reader for Multipath {
             path.state = state;
             path.words = words;
         });
-        out.device(&device, DeviceKind::Disk, Identity::whole(id.clone()), |_| ());
-        out.device(&dm, DeviceKind::Multipath, Identity::whole(id), |map| {
+        out.device(&device, DeviceKind::Disk, &Identity::whole(id.clone()), |_| ());
+        out.device(&dm, DeviceKind::Multipath, &Identity::whole(id), |map| {
             if !map.on.contains(&device) {
                 map.on.push(device);
             }

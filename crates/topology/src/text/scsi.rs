@@ -85,7 +85,7 @@ fn lsscsi(line: &str, out: &mut Builder) -> Option<&'static str> {
     });
     if let Some(device) = device.filter(|_| matches!(*kind, "disk" | "cd/dvd" | "zbc")) {
         let what = if *kind == "cd/dvd" { DeviceKind::Rom } else { DeviceKind::Disk };
-        out.device(&device, what, Identity::whole(id), |_| ());
+        out.device(&device, what, &Identity::whole(id), |_| ());
     }
     Some("lsscsi")
 }
@@ -165,7 +165,7 @@ impl Reader for Vpd {
         if let Some(hex) = text.strip_prefix("0x").filter(|_| self.of_lun)
             && let Some(id) = DiskId::of_hex(hex)
         {
-            out.device(device, DeviceKind::Disk, Identity::whole(id.clone()), |_| ());
+            out.device(device, DeviceKind::Disk, &Identity::whole(id.clone()), |_| ());
             out.lun(&id, |lun| lun.devices.push(device.clone()));
             self.id = Some(id);
             return Some("sg_vpd");

@@ -27,17 +27,17 @@ impl MemTree {
 
     /// Puts a file in, in place of what was there.
     pub fn file(&mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) {
-        self.put(path.into(), Node::File(content.into()));
+        self.put(&path.into(), Node::File(content.into()));
     }
 
     /// Puts a symbolic link in, in place of what was there.
     pub fn link(&mut self, path: impl Into<String>, target: impl Into<String>) {
-        self.put(path.into(), Node::Link(target.into()));
+        self.put(&path.into(), Node::Link(target.into()));
     }
 
-    fn put(&mut self, path: String, node: Node) {
-        let path = path.trim_start_matches('/').to_owned();
-        let mut below = path.as_str();
+    fn put(&mut self, path: &str, node: Node) {
+        let path = path.trim_start_matches('/');
+        let mut below = path;
         loop {
             let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
             let new = self.folders.entry(folder.to_owned()).or_default().insert(name.to_owned());
@@ -46,7 +46,7 @@ impl MemTree {
             }
             below = folder;
         }
-        self.nodes.insert(path, node);
+        self.nodes.insert(path.to_owned(), node);
     }
 }
 
