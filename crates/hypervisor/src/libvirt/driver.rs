@@ -30,6 +30,9 @@ use crate::{DriverError, DriverEvent, HostLook, Hypervisor};
 /// How long a question to a host may take before the host counts as one that does not answer.
 const ANSWER: Duration = Duration::from_secs(20);
 
+/// A guest that seems to run on two hosts is looked at again after this pause.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// What comes in.
 pub(super) enum Message {
     Link(HostId, link::Told),
@@ -510,9 +513,7 @@ impl Hypervisor for LibvirtDriver {
             Ok(message) => self.take(message),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
-        while let Ok(message) = self.inbox.try_recv() {
-            self.take(message);
-        }
+        self.take_all();
         let news = self.pool.news();
         self.ready.extend(news);
         Ok(std::mem::take(&mut self.ready))
@@ -533,10 +534,26 @@ impl LibvirtDriver {
             reason,
             remedy: "see: lifeboatd host list".to_owned(),
         })?;
+        self.take_all();
+        let suspects = self.pool.suspects();
+        let twice = if suspects.is_empty() {
+            suspects
+        } else {
+            // All hosts once more: a guest that went over meanwhile is then on one.
+            std::thread::sleep(AGAIN);
+            let all = self.links.keys().cloned().collect();
+            self.ask(&all);
+            self.take_all();
+            self.pool.suspects().intersection(&suspects).copied().collect()
+        };
+        self.pool.believe(twice);
+        Ok(())
+    }
+
+    fn take_all(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             self.take(message);
         }
-        Ok(())
     }
 
     fn enter(&mut self, host: &HostId) -> Answer {

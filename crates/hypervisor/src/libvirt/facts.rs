@@ -36,6 +36,8 @@ pub(super) struct Guest {
 pub(super) struct Guests {
     pub(super) all: BTreeMap<GuestId, Guest>,
     pub(super) notes: Vec<String>,
+    /// Guests that seem to run on two hosts.
+    pub(super) suspects: BTreeSet<Uuid>,
 }
 
 /// What a host offers to guests.
@@ -89,10 +91,12 @@ fn is_shared(kind: &str) -> bool {
     SHARED_POOLS.contains(&kind)
 }
 
-/// Puts the guests of all hosts together.
+/// Puts the guests of all hosts together. Hosts are not read at the same moment, so a guest that went over in between
+/// seems to run twice: that is believed only of those in `twice`.
 pub(super) fn guests<'a>(
     reads: impl Iterator<Item = (&'a HostId, &'a HostRead)> + Clone,
     settings: &KvmSettings,
+    twice: &BTreeSet<Uuid>,
 ) -> Guests {
     let mut seen: BTreeMap<Uuid, Vec<(&HostId, &HostRead, &DomainRead)>> = BTreeMap::new();
     for (host, read) in reads {
@@ -118,6 +122,9 @@ pub(super) fn guests<'a>(
             .collect();
         let mut guest = guest(id, *uuid, host, read, domain, settings);
         if runs_on.len() > 1 {
+            guests.suspects.insert(*uuid);
+        }
+        if runs_on.len() > 1 && twice.contains(uuid) {
             let reason = format!(
                 "it runs on {} at the same time; shut one of them down before its disks are damaged",
                 runs_on.join(" and ")
@@ -385,7 +392,7 @@ mod tests {
 
     fn one(devices: &str) -> Guest {
         let (name, host) = (host("h1"), read(vec![domain(1, "web", devices, DomainState::Running)]));
-        let all = guests(std::iter::once((&name, &host)), &settings());
+        let all = guests(std::iter::once((&name, &host)), &settings(), &BTreeSet::new());
         all.all.into_values().next().unwrap()
     }
 
@@ -447,14 +454,16 @@ mod tests {
         let mut arriving = at(DomainState::Paused);
         arriving.state.reason = reason::PAUSED_MIGRATION;
         let (there, here) = (read(vec![at(DomainState::Running)]), read(vec![arriving]));
-        let all = guests([(&h1, &here), (&h2, &there)].into_iter(), &settings());
+        let all = guests([(&h1, &here), (&h2, &there)].into_iter(), &settings(), &BTreeSet::new());
         let guest = all.all.values().next().unwrap();
         assert_eq!((guest.view.host.as_str(), all.notes.len()), ("h2", 0), "it runs where it leaves from");
         let (there, here) = (read(vec![at(DomainState::Running)]), read(vec![at(DomainState::Shutoff)]));
-        let all = guests([(&h1, &here), (&h2, &there)].into_iter(), &settings());
+        let all = guests([(&h1, &here), (&h2, &there)].into_iter(), &settings(), &BTreeSet::new());
         assert_eq!(all.all.values().next().unwrap().view.host.as_str(), "h2", "a description without a run counts less");
         let both = read(vec![at(DomainState::Running)]);
-        let all = guests([(&h1, &both), (&h2, &both)].into_iter(), &settings());
+        let looked = guests([(&h1, &both), (&h2, &both)].into_iter(), &settings(), &BTreeSet::new());
+        assert_eq!((looked.suspects.len(), looked.notes.len()), (1, 0), "it may have gone over between two looks");
+        let all = guests([(&h1, &both), (&h2, &both)].into_iter(), &settings(), &looked.suspects);
         assert!(all.notes[0].contains("runs on h1 and h2 at the same time"), "{:?}", all.notes);
         assert_eq!(all.all.len(), 1);
     }
@@ -465,7 +474,7 @@ mod tests {
         let off = DomainState::Shutoff;
         let domains = vec![domain(1, "web", "", off), domain(2, "web", "", off), domain(3, "my guest", "", off)];
         let host = read(domains);
-        let all = guests(std::iter::once((&h1, &host)), &settings());
+        let all = guests(std::iter::once((&h1, &host)), &settings(), &BTreeSet::new());
         assert_eq!(all.all.len(), 3, "no guest is left out");
         assert!(all.all.keys().all(|id| id.as_str().starts_with("c7a5fdbd-")), "{:?}", all.all.keys());
     }
@@ -476,7 +485,7 @@ mod tests {
         let mut broken = domain(1, "web", "", DomainState::Running);
         broken.facts = Err("unexpected end".to_owned());
         let host = read(vec![broken]);
-        let all = guests(std::iter::once((&h1, &host)), &settings());
+        let all = guests(std::iter::once((&h1, &host)), &settings(), &BTreeSet::new());
         let guest = all.all.values().next().unwrap();
         assert!(guest.view.running);
         assert!(matches!(&guest.view.movable, Movable::No { reason } if reason.contains("unexpected end")));

@@ -20,6 +20,8 @@ use super::settings::{LocalDisks, MigrationSettings};
 const LOOK: Duration = Duration::from_millis(250);
 /// A guest that has not ended after so long is helped: its pause may be longer, step by step.
 const STEP: Duration = Duration::from_secs(15);
+/// A guest that seems to run on two hosts is looked at so often before that is believed.
+const LOOKS_AT_TWO: u32 = 8;
 /// Longest wait for a migration that was called off to be over.
 const CALL_OFF: Duration = Duration::from_secs(60);
 
@@ -93,7 +95,23 @@ enum Whereabouts {
     Target(Domain),
 }
 
+/// Looks at both hosts. They are looked at one after the other: a guest that goes over between the two looks seems to
+/// run on both, so what seems so is looked at again before it is believed.
 fn whereabouts(job: &Move, ends: &Ends) -> Result<Whereabouts, Failure> {
+    for _ in 0..LOOKS_AT_TWO {
+        if let Some(place) = look_at_both(job, ends)? {
+            return Ok(place);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Err(Failure::firm(format!(
+        "{} runs on {} and on {} at the same time; shut one of them down before its disks are damaged",
+        job.name, job.from, job.to
+    )))
+}
+
+/// Where the guest is; nothing if it seems to run on both hosts.
+fn look_at_both(job: &Move, ends: &Ends) -> Result<Option<Whereabouts>, Failure> {
     let look = |conn: &Connection, host: &HostId| match conn.domain_by_uuid(&job.uuid) {
         Ok(domain) => read_domain(conn, domain).map_err(|error| silent(host, &error)),
         Err(error) if error.is_no_domain() => Ok(None),
@@ -103,12 +121,11 @@ fn whereabouts(job: &Move, ends: &Ends) -> Result<Whereabouts, Failure> {
     let target = look(&ends.target, &job.to)?;
     let runs = |read: &Option<DomainRead>| read.as_ref().is_some_and(|read| read.runs() && !read.arrives());
     match (runs(&source), runs(&target), source, target) {
-        (true, true, _, _) => Err(Failure::firm(format!(
-            "{} runs on {} and on {} at the same time; shut one of them down before its disks are damaged",
-            job.name, job.from, job.to
-        ))),
-        (true, false, Some(source), _) => Ok(Whereabouts::Source(source.domain)),
-        (false, true, _, Some(target)) => Ok(Whereabouts::Target(target.domain)),
+        (true, true, _, _) => Ok(None),
+        (true, false, Some(source), _) => Ok(Some(Whereabouts::Source(source.domain))),
+        (false, true, _, Some(target)) => Ok(Some(Whereabouts::Target(target.domain))),
+        // On its way over there is a moment in which neither end says that it runs.
+        (false, false, Some(source), _) if source.arrives() => Ok(Some(Whereabouts::Source(source.domain))),
         _ => Err(Failure::firm(format!("{} runs neither on {} nor on {}", job.name, job.from, job.to))),
     }
 }
@@ -219,6 +236,8 @@ fn watch(
             }
             Ok(_) if call.is_none() => return Ok(()),
             Err(error) if error.is_lost() && call.is_none() => return outlast(job, ends, domain, begin),
+            // The guest is gone from here: it has gone over.
+            Err(error) if error.is_no_domain() && call.is_none() => return Ok(()),
             // It has not begun yet, or has ended and its call will say so.
             Ok(_) | Err(_) => {}
         }

@@ -37,6 +37,8 @@ pub(super) struct Pool {
     pub(super) hosts: BTreeMap<HostId, Told>,
     pub(super) marks: Marks,
     guests: Guests,
+    /// Guests that were found running on two hosts in two looks.
+    twice: BTreeSet<Uuid>,
     /// What was handed out last.
     host_views: BTreeMap<HostId, HostView>,
     guest_views: BTreeMap<GuestId, GuestView>,
@@ -55,6 +57,7 @@ impl Pool {
             hosts,
             marks,
             guests: Guests::default(),
+            twice: BTreeSet::new(),
             host_views: BTreeMap::new(),
             guest_views: BTreeMap::new(),
             stale: true,
@@ -88,10 +91,24 @@ impl Pool {
     pub(super) fn guests(&mut self) -> &Guests {
         if self.stale {
             let reads = self.hosts.iter().filter_map(|(id, told)| Some((id, told.read.as_ref()?)));
-            self.guests = guests(reads, &self.settings);
+            self.guests = guests(reads, &self.settings, &self.twice);
             self.stale = false;
         }
         &self.guests
+    }
+
+    /// Guests that seem to run on two hosts, and the hosts that are to be asked again.
+    pub(super) fn suspects(&mut self) -> BTreeSet<Uuid> {
+        self.guests().suspects.clone()
+    }
+
+    /// These guests were seen on two hosts twice.
+    pub(super) fn believe(&mut self, twice: BTreeSet<Uuid>) {
+        if self.twice != twice {
+            self.twice = twice;
+            self.stale = true;
+            self.untold = true;
+        }
     }
 
     /// One guest.
