@@ -6,6 +6,8 @@
 //! any moment. Does not: carry guests' disks, speak to libvirt, or read the clock. What a Linux bank keeps from release to
 //! release is another, smaller thing: `lifeboat_bank::state`.
 
+#![expect(clippy::format_push_string, reason = "texts for people are short and built once")]
+
 mod backup;
 mod compare;
 pub mod devices;
@@ -17,6 +19,6 @@ pub mod root;
 
 pub use backup::{BackupError, BackupRequest, LiveDefinition, back_up, left_out_words};
 pub use compare::{Change, ChangeKind, DiffError, Differences, diff, diff_with_root};
-pub use form::Backup;
+pub use form::{Backup, PathLine};
 pub use path::{PATH_LIMIT, PathError, RelPath, shown};
 pub use root::{Root, Section};

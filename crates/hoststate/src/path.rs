@@ -102,9 +102,7 @@ impl RelPath {
 /// As a walk through folders goes: a folder directly before what lies in it.
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        let parts = |path: &'_ Self| path.0.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
-        // Without the copies for the common case of equal parents.
-        if self.0 == other.0 { Ordering::Equal } else { parts(self).cmp(&parts(other)) }
+        self.0.split(|byte| *byte == b'/').cmp(other.0.split(|byte| *byte == b'/'))
     }
 }
 

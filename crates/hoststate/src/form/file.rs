@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lifeboat_model::Sha256Hex;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use zstd::stream::read::Decoder;
 
 use super::stream::{INDEX_LIMIT, MAGIC, PREAMBLE, SECTION_LIMIT, WINDOW_LOG};
-use super::{FORM, FormError, Index, Record, SCHEMA, SectionInfo, SectionReader};
+use super::{FORM, FormError, Index, Kind, Record, SCHEMA, SectionInfo, SectionReader};
+use crate::path::RelPath;
 
 /// A backup of which every byte was verified, by digest and by form.
 #[derive(Debug)]
@@ -21,6 +23,25 @@ pub struct Backup {
     path: PathBuf,
     index: Index,
     sha256: Sha256Hex,
+}
+
+/// One path of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PathLine {
+    /// The section.
+    pub section: String,
+    /// The path.
+    pub path: RelPath,
+    /// What it is.
+    pub what: &'static str,
+    /// Bytes of a file.
+    pub bytes: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
 }
 
 /// Reader of a section.
@@ -89,6 +110,30 @@ impl Backup {
             }
         }
         Ok(None)
+    }
+
+    /// Every path, section by section, without folders that only lead to others.
+    pub fn paths(&self) -> Result<Vec<PathLine>, FormError> {
+        let mut lines = Vec::new();
+        for section in &self.index.sections {
+            let mut reader = self.read(section)?;
+            while let Some(record) = reader.next()? {
+                let Record::Entry(entry) = record else { continue };
+                if entry.kind == Kind::OnTheWay {
+                    continue;
+                }
+                lines.push(PathLine {
+                    section: section.name.clone(),
+                    what: entry.kind.word(),
+                    bytes: if let Kind::File { len } = entry.kind { len } else { 0 },
+                    mode: entry.meta.mode,
+                    uid: entry.meta.uid,
+                    gid: entry.meta.gid,
+                    path: entry.path,
+                });
+            }
+        }
+        Ok(lines)
     }
 
     fn read(&self, section: &SectionInfo) -> Result<Section, FormError> {

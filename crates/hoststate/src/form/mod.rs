@@ -14,7 +14,7 @@ mod writer;
 
 pub use entry::{Entry, Kind, Meta, Xattr};
 pub use error::FormError;
-pub use file::Backup;
+pub use file::{Backup, PathLine};
 pub use index::{
     BankFact, FORM, HostFacts, Index, LeftOut, Made, Product, Purpose, SCHEMA, SectionInfo,
 };

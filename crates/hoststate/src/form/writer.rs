@@ -87,7 +87,7 @@ impl BackupWriter {
         }
         let io = FormError::io("packing for", &self.path);
         let path = self.path.clone();
-        let mut info = SectionInfo {
+        let info = SectionInfo {
             name: name.to_owned(),
             offset: self.at,
             stored: 0,
@@ -97,7 +97,6 @@ impl BackupWriter {
             documents: 0,
             content: 0,
         };
-        info.offset = self.at;
         let packed = Packed { writer: self, hasher: Sha256::new(), stored: 0 };
         let out = Encoder::new(packed, LEVEL).map_err(io)?;
         Ok(SectionWriter { out, path, info, file: None })

@@ -169,6 +169,13 @@ impl Root {
         Ok(names)
     }
 
+    /// Makes the names in the root itself durable.
+    pub(crate) fn flush_top(&self) -> Result<(), RootError> {
+        let failed = |source: Errno| RootError::Open { path: self.path.clone(), source: source.into() };
+        let fd = self.open_within(b".", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+        rustix::fs::fsync(&fd).map_err(failed)
+    }
+
     /// The state of a path, links not followed; none if there is nothing. A link on the way to it is an error.
     pub(crate) fn stat(&self, path: &RelPath) -> Result<Option<Stat>, RootError> {
         let folder = match self.folder_of(path) {

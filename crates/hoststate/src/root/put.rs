@@ -23,9 +23,8 @@ pub(crate) struct Put<'a> {
     root: &'a Root,
     /// Distinguishes the temporary names of this restore.
     id: String,
-    /// Folders in which names changed.
-    touched: BTreeSet<RelPath>,
-    top_touched: bool,
+    /// Folders in which names changed; none for the root itself.
+    touched: BTreeSet<Option<RelPath>>,
 }
 
 /// A file that is being written beside its place.
@@ -37,7 +36,7 @@ pub(crate) struct Beside {
 
 impl<'a> Put<'a> {
     pub(crate) fn new(root: &'a Root, id: &str) -> Self {
-        Self { root, id: id.to_owned(), touched: BTreeSet::new(), top_touched: false }
+        Self { root, id: id.to_owned(), touched: BTreeSet::new() }
     }
 
     /// The name beside a path: always the same for the same restore, so that one left behind is found again.
@@ -53,10 +52,7 @@ impl<'a> Put<'a> {
     /// Opens the folder of a path, without what a killed run left beside it.
     fn place(&mut self, path: &RelPath) -> Result<(OwnedFd, Vec<u8>), RootError> {
         let folder = self.root.folder_of(path).map_err(self.root.error("opening the folder of", path))?;
-        match path.parent() {
-            Some(parent) => drop(self.touched.insert(parent)),
-            None => self.top_touched = true,
-        }
+        self.touched.insert(path.parent());
         let name = self.beside(path);
         match unlinkat(&folder, &*name, AtFlags::empty()) {
             Err(Errno::NOENT) | Ok(()) => Ok((folder, name)),
@@ -178,6 +174,10 @@ impl<'a> Put<'a> {
     /// Makes every changed name durable.
     pub(crate) fn flush(&self) -> Result<(), RootError> {
         for path in &self.touched {
+            let Some(path) = path else {
+                self.root.flush_top()?;
+                continue;
+            };
             match self.root.folder(path) {
                 // It was removed after its content.
                 Err(Errno::NOENT) => {}

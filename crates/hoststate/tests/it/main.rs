@@ -4,5 +4,6 @@
 mod backup;
 mod damage;
 mod hosts;
+mod incidents;
 mod killed;
 mod restore;
