@@ -201,39 +201,34 @@ impl Guard {
             Record::Owner { pid: std::process::id(), start_ticks: me, boot_id: self.boot_id(), direction };
         journal.append(&owner)?;
         let mut drive = Drive { guard: self, folder, plan, direction, journal, lock: None };
-        let prepared = drive.prepare(progress);
-        if let Err(error) = prepared {
+        if let Err(error) = drive.prepare(progress) {
             if drive.journal.has_begun() {
                 // The host is between versions already: it stays held.
-                let reason = lifeboat_model::chain(&error);
-                return Ok(outcome(id, Ending::Incomplete, Some(reason), begin));
+                return drive.pause(id, lifeboat_model::chain(&error), begin);
             }
             drive.give_up(&error, progress)?;
             self.close(id)?;
             return Err(error);
         }
-        match drive.steps(progress) {
-            Ok(Ok(())) => {}
-            Ok(Err(Failed(reason))) => {
-                drive.keep_boot(progress)?;
-                return Ok(outcome(id, Ending::Incomplete, Some(reason), begin));
-            }
-            Err(error) => {
-                drive.keep_boot(progress)?;
-                return Ok(outcome(id, Ending::Incomplete, Some(lifeboat_model::chain(&error)), begin));
-            }
-        }
-        let (leftovers, mut findings) = match drive.verify()? {
-            Ok(leftovers) => leftovers,
+        let went = match drive.steps(progress) {
+            Ok(went) => went,
+            Err(error) => Err(Failed(lifeboat_model::chain(&error))),
+        };
+        let checked = match went {
+            Ok(()) => drive.verify()?,
+            Err(failed) => Err(failed),
+        };
+        let (leftovers, mut findings) = match checked {
+            Ok(found) => found,
             Err(Failed(reason)) => {
                 drive.keep_boot(progress)?;
-                return Ok(outcome(id, Ending::Incomplete, Some(reason), begin));
+                return drive.pause(id, reason, begin);
             }
         };
         let left = drive.end(progress)?;
         if !left.is_empty() {
             let reason = format!("the packages are whole, and units are not restored: {}", left.join("; "));
-            return Ok(outcome(id, Ending::Incomplete, Some(reason), begin));
+            return drive.pause(id, reason, begin);
         }
         self.close(id)?;
         let ending = match direction {
@@ -514,6 +509,13 @@ impl Drive<'_> {
             self.journal.append(&Record::Ended { direction: self.direction })?;
         }
         Ok(left)
+    }
+
+    /// Leaves the transaction open, with nobody at work on it.
+    fn pause(&mut self, id: &str, reason: String, begin: Instant) -> Result<Outcome, PackageError> {
+        self.lock = None;
+        self.journal.append(&Record::Paused { reason: reason.clone() })?;
+        Ok(outcome(id, Ending::Incomplete, Some(reason), begin))
     }
 
     /// Takes back what [`Drive::prepare`] did.

@@ -145,11 +145,11 @@ pub(crate) fn ask(command: &mut Command) -> Result<String, PackageError> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let mut text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if text.is_empty() {
-        String::from_utf8_lossy(&output.stdout).trim().clone_into(&mut text);
-    }
-    let tail: String = text.chars().rev().take(600).collect::<Vec<_>>().into_iter().rev().collect();
+    // Some say why on one stream, some on the other.
+    let text = [output.stdout, output.stderr]
+        .map(|part| String::from_utf8_lossy(&part).trim().to_owned())
+        .join("\n");
+    let tail: String = text.chars().rev().take(1200).collect::<Vec<_>>().into_iter().rev().collect();
     let arguments: Vec<_> =
         command.get_args().take(3).map(|word| word.to_string_lossy().into_owned()).collect();
     Err(PackageError::Program {

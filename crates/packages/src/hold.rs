@@ -92,7 +92,13 @@ impl<'a> Hold<'a> {
         parts.masked.extend(wanted.clone());
         self.write(&parts)?;
         for target in &wanted {
-            self.services.mask(target)?;
+            let is_masked =
+                || self.services.state(target).is_ok_and(|state| state.is_some_and(|state| state.masked()));
+            // A file of the administrator in /etc outranks the mask: then the hold is weak, and the findings say so.
+            if self.services.mask(target).is_err() || !is_masked() {
+                parts.masked.retain(|known| known != target);
+                self.write(&parts)?;
+            }
         }
         if parts.inhibitor.is_none_or(|(pid, start)| !self.is_alive(pid, start)) {
             parts.inhibitor = self.inhibit(reason);

@@ -104,6 +104,11 @@ pub enum Record {
         /// Configuration files that wait for a person.
         leftovers: Vec<Leftover>,
     },
+    /// Nobody works on it from here, and it has not ended.
+    Paused {
+        /// Why.
+        reason: String,
+    },
     /// The transaction ended; the last record.
     Ended {
         /// Which way.
@@ -311,6 +316,11 @@ impl Journal {
             self.entries.last().map(|entry| &entry.record),
             Some(Record::Ended { .. } | Record::GivenUp { .. })
         )
+    }
+
+    /// Whether the last record says that nobody works on it.
+    pub fn is_paused(&self) -> bool {
+        matches!(self.entries.last().map(|entry| &entry.record), Some(Record::Paused { .. }))
     }
 
     /// Who worked on it last.

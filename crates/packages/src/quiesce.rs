@@ -44,8 +44,9 @@ pub(crate) fn quiesce(
             continue;
         }
         journal.append(&Record::Quiesce { unit: state.clone() })?;
-        if !state.masked() {
-            services.mask(unit)?;
+        // A unit file in /run or /etc outranks the mask: such a unit is only stopped, and a timer needs no more.
+        if !state.masked() && services.mask(unit).is_err() {
+            say(format!("{unit} cannot be masked, it is only stopped"));
         }
         wait_for_work(roots, services, unit, limit, say)?;
         if services.state(unit)?.is_some_and(|state| state.runs()) {

@@ -79,6 +79,9 @@ impl Guard {
     /// The process that works on the open transaction, if it lives.
     pub(crate) fn worker(&self, journal: &Journal) -> Option<u32> {
         let (pid, start, boot, _) = journal.owner()?;
+        if journal.is_paused() {
+            return None;
+        }
         if boot != self.boot_id() || pid == std::process::id() {
             return None;
         }
@@ -254,6 +257,9 @@ impl ReadJournal<'_> {
     }
 
     fn owner(&self) -> Option<(u32, u64, String)> {
+        if matches!(self.0.last().map(|entry| &entry.record), Some(Record::Paused { .. })) {
+            return None;
+        }
         self.0.iter().rev().find_map(|entry| match &entry.record {
             Record::Owner { pid, start_ticks, boot_id, .. } => Some((*pid, *start_ticks, boot_id.clone())),
             _ => None,
@@ -277,5 +283,14 @@ impl ReadJournal<'_> {
             }
         }
         open
+    }
+}
+
+/// Whether a host may be rebooted; one without a package database may.
+pub fn may_reboot(roots: crate::Roots) -> Result<(), Held> {
+    match Guard::open(roots) {
+        Ok(guard) => guard.may_reboot(),
+        Err(PackageError::NoManager { .. }) => Ok(()),
+        Err(error) => Err(Held { reasons: vec![lifeboat_model::chain(&error)] }),
     }
 }

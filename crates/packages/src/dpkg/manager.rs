@@ -49,7 +49,22 @@ impl Dpkg {
                 "it holds NUL bytes: it was cut off by a power failure; status-old is the one before",
             ));
         }
-        Ok(parse_status(&String::from_utf8_lossy(&bytes)))
+        let mut stanzas = parse_status(&String::from_utf8_lossy(&bytes));
+        // What dpkg changed since it last wrote the whole file; a killed dpkg leaves it so.
+        for name in self.unmerged() {
+            let path = self.database.join("updates").join(name);
+            let bytes = fs::read(&path).map_err(at("reading", &path))?;
+            for part in parse_status(&String::from_utf8_lossy(&bytes)) {
+                let same = |stanza: &&mut Stanza| {
+                    ["Package", "Architecture"].iter().all(|key| stanza.get(key) == part.get(key))
+                };
+                match stanzas.iter_mut().find(same) {
+                    Some(stanza) => *stanza = part,
+                    None => stanzas.push(part),
+                }
+            }
+        }
+        Ok(stanzas)
     }
 
     fn stanza(&self, name: &str, arch: &str) -> Result<Option<Stanza>, PackageError> {
@@ -58,11 +73,14 @@ impl Dpkg {
         Ok(self.stanzas()?.into_iter().find(fits))
     }
 
-    /// Parts of a change that dpkg has not merged into its status file.
+    /// Parts of a change that dpkg has not merged into its status file, in their order.
     fn unmerged(&self) -> Vec<String> {
         let entries = fs::read_dir(self.database.join("updates")).into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())).collect()
+        let is_part = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+        let mut names: Vec<String> = names.filter(is_part).collect();
+        names.sort();
+        names
     }
 
     fn dpkg(&self) -> Command {

@@ -20,7 +20,9 @@ pub(crate) fn order(roots: &Roots, files: &[PackageFile]) -> Result<(Vec<Step>, 
         Ok(text) => Ok(from_apt(&text, files)),
         Err(PackageError::Start { .. }) => Ok((own(files, false), Vec::new())),
         Err(PackageError::Program { tail, .. }) => {
-            let words: Vec<&str> = tail.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            let noise = ["W:", "Reading ", "Building ", "Note, "];
+            let says = |line: &&str| !line.is_empty() && !noise.iter().any(|head| line.starts_with(head));
+            let words: Vec<&str> = tail.lines().map(str::trim).filter(says).collect();
             Ok((own(files, false), vec![finding("package-not-closed", "the packages", words.join("; "))]))
         }
         Err(error) => Err(error),

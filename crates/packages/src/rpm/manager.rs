@@ -178,11 +178,12 @@ impl Manager for Rpm {
             .map(|change| format!("{}-{}", change.name, change.to.rsplit(':').next().unwrap_or(&change.to)))
             .collect();
         let mut steps = vec![Step::Repair];
-        if !old.is_empty() {
-            steps.push(Step::Upgrade { files: old, old: true });
-        }
+        // They may need what is about to become older: rpm would refuse the old versions while they are there.
         if !new.is_empty() {
             steps.push(Step::Remove { names: new });
+        }
+        if !old.is_empty() {
+            steps.push(Step::Upgrade { files: old, old: true });
         }
         Ok(steps)
     }

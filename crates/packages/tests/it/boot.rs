@@ -47,6 +47,9 @@ fn records_are_told_before_and_after_they_are_on_storage() {
     let guard = guard(&case.root).with_hook(move |seq, moment| hear.borrow_mut().push((seq, moment)));
     guard.apply(&plan, &mut |_| {}).unwrap();
     let seen = seen.borrow();
-    assert!(seen.chunks(2).all(|pair| pair[0].0 == pair[1].0 && pair[0].1 == Moment::Before && pair[1].1 == Moment::After));
+    assert!(
+        seen.chunks(2)
+            .all(|pair| pair[0].0 == pair[1].0 && pair[0].1 == Moment::Before && pair[1].1 == Moment::After)
+    );
     assert!(seen.len() > 10);
 }

@@ -18,7 +18,10 @@ pub(crate) fn has(programs: &[&str]) -> bool {
         let there = Path::new(program).is_absolute() && Path::new(program).is_file()
             || std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
         if !there {
-            assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "{program} is required and not installed");
+            assert!(
+                std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(),
+                "{program} is required and not installed"
+            );
             println!("skipped: {program} is not installed");
             return false;
         }
@@ -71,7 +74,8 @@ pub(crate) fn copy_root(from: &Path, to: &Path) {
 }
 
 /// A script that waits until the file `/tmp/go` is there.
-pub(crate) const BLOCK: &str = "echo $$ > /tmp/blocked; while [ ! -e /tmp/go ]; do sleep 0.05; done; rm -f /tmp/blocked";
+pub(crate) const BLOCK: &str =
+    "echo $$ > /tmp/blocked; while [ ! -e /tmp/go ]; do sleep 0.05; done; rm -f /tmp/blocked";
 
 /// Waits until a script stands in [`BLOCK`].
 pub(crate) fn wait_blocked(root: &Path) {
@@ -135,7 +139,10 @@ pub(crate) fn holder_of(root: &Path) -> u32 {
     wait_for("somebody holds the lock of the database", || {
         let lock = |path: &str| path.ends_with("/lock") || path.ends_with("/.rpm.lock");
         guard.holders().into_iter().find_map(|holder| {
-            let locked = holder.touches.iter().any(|touch| lock(&touch.path) && matches!(touch.how, lifeboat_packages::How::Locked { .. }));
+            let locked = holder
+                .touches
+                .iter()
+                .any(|touch| lock(&touch.path) && matches!(touch.how, lifeboat_packages::How::Locked { .. }));
             (locked && holder.process.pid != own).then_some(holder.process.pid)
         })
     })

@@ -17,10 +17,14 @@ fn i_32_dpkg_keeps_a_changed_setting_and_tells_where_the_other_lies() {
     fs::write(&file, "mine\n").unwrap();
     let plan = plan(&case.root, &case.new);
     assert_eq!(plan.conffiles.len(), 1, "{:?}", plan.conffiles);
-    assert_eq!((plan.conffiles[0].path.as_str(), plan.conffiles[0].fate), ("/etc/alpha.conf", ConffileFate::KeptNewBeside));
+    assert_eq!(
+        (plan.conffiles[0].path.as_str(), plan.conffiles[0].fate),
+        ("/etc/alpha.conf", ConffileFate::KeptNewBeside)
+    );
     let outcome = guard(&case.root).apply(&plan, &mut |_| {}).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine\n");
-    let left: Vec<_> = outcome.leftovers.iter().filter(|left| left.new).map(|left| left.path.as_str()).collect();
+    let left: Vec<_> =
+        outcome.leftovers.iter().filter(|left| left.new).map(|left| left.path.as_str()).collect();
     assert_eq!(left, ["/etc/alpha.conf.dpkg-dist"]);
     assert!(outcome.findings.iter().any(|finding| finding.code == "conffile-changed"));
     // What was not changed is the new package's.
@@ -39,6 +43,7 @@ fn i_32_rpm_keeps_a_changed_setting_and_tells_where_the_other_lies() {
     assert_eq!(plan.conffiles.len(), 1, "{:?}", plan.conffiles);
     let outcome = guard(&case.root).apply(&plan, &mut |_| {}).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine\n");
-    let left: Vec<_> = outcome.leftovers.iter().filter(|left| left.new).map(|left| left.path.as_str()).collect();
+    let left: Vec<_> =
+        outcome.leftovers.iter().filter(|left| left.new).map(|left| left.path.as_str()).collect();
     assert_eq!(left, ["/etc/alpha.conf.rpmnew"]);
 }

@@ -62,7 +62,10 @@ pub(crate) fn case(preinst: &str, postinst: &str) -> Case {
         let (preinst, postinst) = if version == "1" { ("", "") } else { (preinst, postinst) };
         build(folder, &Deb { name: "beta", version, fields: &needs, preinst, postinst });
     }
-    build(&case.new, &Deb { name: "gamma", version: "2", fields: "Pre-Depends: alpha (>= 2)\n", ..Deb::default() });
+    build(
+        &case.new,
+        &Deb { name: "gamma", version: "2", fields: "Pre-Depends: alpha (>= 2)\n", ..Deb::default() },
+    );
     install(&case.root, &case.old);
     case
 }
@@ -83,6 +86,11 @@ pub(crate) fn packages(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
+}
+
+/// What somebody installs without thinking of the order: all but gamma, whose need must be configured before.
+pub(crate) fn without_gamma(folder: &Path) -> Vec<std::path::PathBuf> {
+    packages(folder).into_iter().filter(|path| !path.display().to_string().contains("gamma")).collect()
 }
 
 pub(crate) const OLD: [&str; 2] = ["alpha 1", "beta 1"];
@@ -162,6 +170,11 @@ fn what_is_installed_is_left_out_and_what_is_older_is_refused_unless_it_is_wante
     let older = plan(&case.root, &case.old);
     assert!(older.blockers().any(|finding| finding.code == "package-downgrade"));
     assert!(guard(&case.root).apply(&older, &mut |_| {}).is_err());
+    // gamma needs the new alpha.
+    let wanted = Request { packages: vec![case.old.clone()], downgrade: true, ..Request::default() };
+    let blocked = guard(&case.root).plan(&wanted).unwrap();
+    assert!(blocked.blockers().any(|finding| finding.evidence.contains("gamma")), "{:?}", blocked.findings);
+    run(dpkg(&case.root).args(["--purge", "gamma"]));
     let wanted = Request { packages: vec![case.old.clone()], downgrade: true, ..Request::default() };
     let wanted = guard(&case.root).plan(&wanted).unwrap();
     assert_eq!(wanted.blockers().count(), 0, "{:?}", wanted.findings);
@@ -207,7 +220,9 @@ fn a_file_system_that_is_too_small_is_named_before_anything_changes() {
         small.display(),
         std::env::current_exe().unwrap().display()
     );
-    let text = run(Command::new("unshare").args(["--mount", "sh", "-c", &script]).env("LIFEBOAT_CASE", case.scratch.path()));
+    let text = run(Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .env("LIFEBOAT_CASE", case.scratch.path()));
     assert!(text.contains("space-short /usr/share"), "{text}");
     assert_eq!(versions(&case.root), OLD);
 }

@@ -23,8 +23,12 @@ fn units_timers_and_jobs_that_name_a_package_manager_are_found() {
     put("etc/cron.d/other", "# rpm\n5 * * * * root /usr/bin/true\n");
     let roots = Roots { proc: root.path().join("proc"), ..Roots::at(root.path()) };
     let found = find_callers(&roots, &NoServices);
-    let names = |kind| found.iter().filter(move |caller| caller.kind == kind).map(|caller| caller.name.as_str());
-    assert_eq!(names(CallerKind::Unit).collect::<Vec<_>>(), ["apt-daily.timer", "inventory.service", "inventory.timer"]);
+    let names =
+        |kind| found.iter().filter(move |caller| caller.kind == kind).map(|caller| caller.name.as_str());
+    assert_eq!(
+        names(CallerKind::Unit).collect::<Vec<_>>(),
+        ["apt-daily.timer", "inventory.service", "inventory.timer"]
+    );
     let mut jobs: Vec<_> = names(CallerKind::Cron).collect();
     jobs.sort_unstable();
     assert_eq!(jobs, ["/etc/cron.d/list", "/etc/cron.daily/apt"]);
@@ -34,7 +38,8 @@ fn units_timers_and_jobs_that_name_a_package_manager_are_found() {
 /// Every process of the collected table is one that we look for.
 #[test]
 fn every_agent_of_the_collected_table_is_known_by_its_process() {
-    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/packages/agents_that_run_rpm.tsv");
+    let table =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/packages/agents_that_run_rpm.tsv");
     let Ok(table) = fs::read_to_string(table) else {
         println!("skipped: the table of agents is not here");
         return;
@@ -51,11 +56,16 @@ fn every_agent_of_the_collected_table_is_known_by_its_process() {
         let folder = root.path().join(format!("proc/{}", index + 10));
         fs::create_dir_all(&folder).unwrap();
         let pid = index + 10;
-        fs::write(folder.join("stat"), format!("{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 5 0 0")).unwrap();
+        fs::write(
+            folder.join("stat"),
+            format!("{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 5 0 0"),
+        )
+        .unwrap();
     }
     let roots = Roots { proc: root.path().join("proc"), ..Roots::at(root.path()) };
     let found = find_callers(&roots, &NoServices);
-    let unknown: Vec<_> = names.iter().filter(|name| !found.iter().any(|caller| caller.name.contains(**name))).collect();
+    let unknown: Vec<_> =
+        names.iter().filter(|name| !found.iter().any(|caller| caller.name.contains(**name))).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
@@ -63,7 +73,11 @@ fn every_agent_of_the_collected_table_is_known_by_its_process() {
 fn every_code_has_a_page_with_its_remedy() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ops/packages.md");
     let page = fs::read_to_string(page).unwrap();
-    let missing: Vec<_> = CODES.iter().filter(|code| !page.contains(&format!("`{}`", code.code))).map(|code| code.code).collect();
+    let missing: Vec<_> = CODES
+        .iter()
+        .filter(|code| !page.contains(&format!("`{}`", code.code)))
+        .map(|code| code.code)
+        .collect();
     assert!(missing.is_empty(), "not in docs/ops/packages.md: {missing:?}");
     assert!(CODES.iter().all(|code| !code.meaning.is_empty() && !code.remedy.is_empty()));
 }

@@ -12,3 +12,4 @@ mod incident_08;
 mod kill;
 mod parsers;
 mod rpms;
+mod systemd;

@@ -1,6 +1,8 @@
 //! Bytes from outside: whatever they are, they are read or refused.
 
-use lifeboat_packages::{FileLock, LockKind, LockMode, compare_versions, parse_journal, parse_locks, parse_status};
+use lifeboat_packages::{
+    FileLock, LockKind, LockMode, compare_versions, parse_journal, parse_locks, parse_status,
+};
 use proptest::prelude::*;
 
 const JOURNAL: &str = "journal";
@@ -63,10 +65,12 @@ fn a_torn_last_line_is_cut_off_and_the_journal_goes_on() {
 
 #[test]
 fn a_journal_of_a_newer_lifeboat_is_read_with_what_is_known() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/journal-1")).unwrap();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/journal-1")).unwrap();
     let parsed = parse_journal(text.as_bytes()).unwrap();
     assert_eq!(parsed.entries.len(), 4);
     assert_eq!(parsed.good, text.len());
+    assert_eq!(parsed.entries[2].record, lifeboat_packages::Record::Unknown);
 }
 
 #[test]
@@ -79,7 +83,15 @@ fn real_lines_of_proc_locks_are_read() {
                 6: nonsense\n";
     let locks = parse_locks(text);
     assert_eq!(locks.len(), 5);
-    let waits = FileLock { kind: LockKind::Posix, mode: LockMode::Write, pid: Some(891), waits: true, inode: 10019946, start: 0, end: None };
+    let waits = FileLock {
+        kind: LockKind::Posix,
+        mode: LockMode::Write,
+        pid: Some(891),
+        waits: true,
+        inode: 10019946,
+        start: 0,
+        end: None,
+    };
     assert_eq!(locks[1], waits);
     assert_eq!((locks[2].kind, locks[2].pid), (LockKind::Ofd, None));
 }

@@ -137,14 +137,11 @@ fn the_lock_passes_to_rpm_without_a_gap() {
     let script = case.scratch.path().join("trampoline");
     let text = format!(
         "#!/bin/sh\nlock=$1; shift 2\nexport LIFEBOAT_LOCK=\"$lock\" LIFEBOAT_COMMAND=\"$*\"\n\
-         exec {} --exact rpms::child_takes_the_lock_of_its_environment --include-ignored --nocapture\n",
+         exec '{}' --exact rpms::child_takes_the_lock_of_its_environment --include-ignored --nocapture\n",
         exe.display()
     );
     fs::write(&script, text).unwrap();
-    let policy = lifeboat_packages::Policy {
-        trampoline: Some(vec!["sh".into(), script.into()]),
-        ..hasty()
-    };
+    let policy = lifeboat_packages::Policy { trampoline: Some(vec!["sh".into(), script.into()]), ..hasty() };
     let plan = plan_with_back(&case, &case.root);
     let guard = Guard::open(Roots::at(&case.root)).unwrap().with_policy(policy);
     let outcome = guard.apply(&plan, &mut |_| {}).unwrap();
