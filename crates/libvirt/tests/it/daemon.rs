@@ -113,7 +113,7 @@ fabric_test! {
     fn a_guest_lives_and_dies_as_virsh_sees_it(fabric) {
         let mut fabric = fabric;
         let (host, connection, domain) = with_guest(&mut fabric);
-        assert_eq!(connection.domains(DomainFilter::ALL).unwrap(), [domain.clone()]);
+        assert_eq!(connection.domains(DomainFilter::ALL).unwrap(), std::slice::from_ref(&domain));
         assert_eq!(connection.domains(DomainFilter::ACTIVE).unwrap(), []);
         assert_eq!(connection.domain_by_name("a").unwrap(), domain);
         assert_eq!(connection.domain_by_uuid(&domain.uuid).unwrap(), domain);
@@ -122,7 +122,7 @@ fabric_test! {
 
         let running = connection.start_domain(&domain, StartFlags::NONE).unwrap();
         assert!(running.id.is_some());
-        assert_eq!(connection.domains(DomainFilter::ACTIVE).unwrap(), [running.clone()]);
+        assert_eq!(connection.domains(DomainFilter::ACTIVE).unwrap(), std::slice::from_ref(&running));
         let state = connection.domain_state(&domain).unwrap();
         assert_eq!((state.state, state.reason), (DomainState::Running, reason::RUNNING_BOOTED));
         let said = host.virsh(&["domstate", "a", "--reason"]);
@@ -253,7 +253,7 @@ fabric_test! {
         let images = fabric.images();
         host.virsh(&["pool-create-as", "images", "dir", "--target", images.to_str().unwrap()]);
         let pool = connection.storage_pool_by_name("images").unwrap();
-        assert_eq!(connection.storage_pools(PoolFilter::ACTIVE).unwrap(), [pool.clone()]);
+        assert_eq!(connection.storage_pools(PoolFilter::ACTIVE).unwrap(), std::slice::from_ref(&pool));
         assert_eq!(connection.storage_pool_by_target_path(images.to_str().unwrap()).unwrap(), pool);
         let info = connection.storage_pool_info(&pool).unwrap();
         assert_eq!(info.state, PoolState::Running);
@@ -267,7 +267,7 @@ fabric_test! {
         let volume = "<volume><name>v</name><capacity unit='MiB'>4</capacity><target><format type='qcow2'/></target></volume>";
         let volume = connection.create_volume(&pool, volume, VolumeCreateFlags::NONE).unwrap();
         connection.refresh_storage_pool(&pool).unwrap();
-        assert_eq!(connection.volumes(&pool).unwrap(), [volume.clone()]);
+        assert_eq!(connection.volumes(&pool).unwrap(), std::slice::from_ref(&volume));
         let path = images.join("v");
         assert_eq!(connection.volume_path(&volume).unwrap(), path.to_str().unwrap());
         assert_eq!(connection.volume_by_path(path.to_str().unwrap()).unwrap(), volume);

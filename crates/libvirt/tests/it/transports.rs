@@ -106,7 +106,7 @@ fabric_test! {
         let mut fabric = fabric;
         fabric.with_pki();
         let (host, other) = (fabric.host(), fabric.host());
-        let client = fabric.path("client");
+        let client = Fabric::path("client");
         fabric.certify("controller", "10.77.0.254", &client);
         let with = |host: &str, folder: &Path| format!("qemu+tls://{host}/system?pkipath={}", folder.display());
         let connection = open(&with("h1", &client)).unwrap();
@@ -119,7 +119,7 @@ fabric_test! {
         assert!(matches!(error, ConnectError::Tls { .. }) && words(&error).contains("not valid for name"), "{}", words(&error));
         assert_eq!(open(&format!("{}&no_verify=1", with("alias", &client))).unwrap().hostname().unwrap(), "h1");
         // A client without a certificate.
-        let bare = fabric.path("bare");
+        let bare = Fabric::path("bare");
         fs::create_dir_all(&bare).unwrap();
         fs::copy(client.join("cacert.pem"), bare.join("cacert.pem")).unwrap();
         let error = refused(&with("h1", &bare));
@@ -131,7 +131,7 @@ fabric_test! {
         assert!(words(&error).contains("clientcert.pem is not"), "{}", words(&error));
         // A certificate of another authority; and one that does not trust the daemon's.
         fabric.with_pki();
-        let stranger = fabric.path("stranger");
+        let stranger = Fabric::path("stranger");
         fabric.certify("stranger", "10.77.0.254", &stranger);
         let error = refused(&with("h1", &stranger));
         assert!(matches!(error, ConnectError::Tls { .. }) && words(&error).contains("UnknownIssuer"), "{}", words(&error));
@@ -158,7 +158,7 @@ fabric_test! {
         let mut fabric = fabric;
         fabric.with_ssh();
         let host = fabric.host();
-        let home = fabric.path("home");
+        let home = Fabric::path("home");
         let base = |user: &str, key: &str, hosts: &str| {
             format!(
                 "qemu+ssh://{user}@h1:2222/system?keyfile={home}/{key}&known_hosts={home}/{hosts}",
@@ -185,7 +185,7 @@ fabric_test! {
 
         // A host without libvirt's helper: any program that joins its pipes with the socket.
         if Path::new("/usr/bin/socat").exists() {
-            let netcat = fabric.path("nc");
+            let netcat = Fabric::path("nc");
             fs::write(&netcat, "#!/bin/sh\n[ \"$1\" = -q ] && exit 1\n[ \"$1\" = -U ] && exec socat - \"UNIX-CONNECT:$2\"\n").unwrap();
             fs::set_permissions(&netcat, fs::Permissions::from_mode(0o755)).unwrap();
             let connection = open(&format!("{good}&netcat={}", netcat.display())).unwrap();

@@ -163,12 +163,12 @@ impl Fabric {
 
     /// Settings of the daemons that start from now on.
     pub(crate) fn with_settings(&mut self, lines: &str) {
-        fs::write(self.path("settings"), lines).unwrap();
+        fs::write(Self::path("settings"), lines).unwrap();
     }
 
     /// Hosts that start from now on have certificates and listen to TLS.
     pub(crate) fn with_pki(&mut self) {
-        let pki = self.path("authority");
+        let pki = Self::path("authority");
         fs::create_dir_all(&pki).unwrap();
         let name = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
         let info = format!("cn = pool {name}ca\ncert_signing_key\nexpiration_days = 2\n");
@@ -183,7 +183,7 @@ impl Fabric {
 
     /// A certificate and key of this name.
     pub(crate) fn certify(&self, name: &str, address: &str, folder: &Path) {
-        let pki = self.path("authority");
+        let pki = Self::path("authority");
         fs::create_dir_all(folder).unwrap();
         let info = format!(
             "organization = pool\ncn = {name}\ndns_name = {name}\nip_address = {address}\ntls_www_server\n\
@@ -209,7 +209,7 @@ impl Fabric {
         self.ssh = true;
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(name: &str) -> PathBuf {
         Path::new(BASE).join(name)
     }
 
@@ -217,7 +217,7 @@ impl Fabric {
     pub(crate) fn host(&mut self) -> Host {
         self.hosts += 1;
         let (number, name) = (self.hosts, format!("h{}", self.hosts));
-        let base = self.path(&name);
+        let base = Self::path(&name);
         let address = format!("10.77.0.{}", 10 + number);
         shell(&format!(
             "mkdir -p {base}/dev {base}/etc {base}/work {base}/run {base}/lib {base}/cache {base}/log
@@ -352,7 +352,9 @@ impl Drop for Host {
             let log = fs::read_to_string(self.base.join("log/libvirtd.log")).unwrap_or_default();
             let tail: Vec<&str> = log.lines().rev().take(30).collect();
             println!("{}: {}", self.name, self.console());
-            tail.iter().rev().for_each(|line| println!("{}: {line}", self.name));
+            for line in tail.iter().rev() {
+                println!("{}: {line}", self.name);
+            }
         }
         self.child.kill().ok();
         self.child.wait().ok();
