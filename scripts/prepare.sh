@@ -43,6 +43,30 @@ need_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
+# QEMU of this major version or newer: older ones lose what a guest writes while it is moved by interpretation (I-35).
+# Debian 12 has it in its suite of backports, from the same mirror as the rest.
+need_qemu() {
+    local oldest=$1 have uri
+    have=$(qemu-system-x86_64 --version 2>/dev/null | sed -n 's/^QEMU emulator version \([0-9]*\).*/\1/p')
+    if [ -n "$have" ] && [ "$have" -ge "$oldest" ]; then
+        return
+    fi
+    command -v apt-get >/dev/null || stop "QEMU $oldest or newer is needed; install it yourself"
+    say "installing QEMU $oldest or newer from backports"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+    if [ -z "$(apt-get indextargets --format '$(CODENAME)' 'Suite: bookworm-backports' 2>/dev/null)" ] \
+        && ! apt-cache policy | grep -q bookworm-backports; then
+        uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' | awk '$2 == "bookworm" { print $1; exit }')
+        [ -n "$uri" ] || stop "QEMU $oldest or newer is needed, and this is no Debian 12 with its suite of backports"
+        printf 'Types: deb\nURIs: %s\nSuites: bookworm-backports\nComponents: main\nSigned-By: %s\n' \
+            "$uri" /usr/share/keyrings/debian-archive-keyring.gpg \
+            | as_root tee /etc/apt/sources.list.d/bookworm-backports.sources >/dev/null
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends -t bookworm-backports qemu-system-x86 qemu-utils
+}
+
 # Fetches apt's lists when they do not know this package: it is downloaded later, not installed.
 need_package_lists() {
     if [ -z "$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p' | grep -vx '(none)')" ]; then

@@ -1,4 +1,4 @@
-//! `lifeboat-bench plan|journal|decide|roll|checks|bank|images|all [-o json]`: how fast the parts are, beside peers.
+//! `lifeboat-bench plan|journal|decide|roll|checks|bank|evacuate|images|all [-o json]`: how fast the parts are, beside peers.
 //!
 //! Owns: which benchmark runs. Promises: figures are measured here and now, with the load of the machine beside them.
 //! Does not: judge them; a benchmark is never a test.
@@ -7,6 +7,7 @@ mod bank;
 mod bank_install;
 mod checks;
 mod decide;
+mod evacuate;
 mod fake;
 mod images;
 mod journal;
@@ -28,6 +29,7 @@ usage: lifeboat-bench plan [--quick] [--seeds N] [--hosts N] [--load PERCENT] [-
        lifeboat-bench roll [--hosts 100|1000|10000] [--limit SECONDS] [--dir FOLDER] [-o json]
        lifeboat-bench checks [--hosts 100|1000|10000] [-o json]
        lifeboat-bench bank [--dir FOLDER] [--rounds N] [-o json]
+       lifeboat-bench evacuate [--rounds N] [-o json]
        lifeboat-bench images [--inputs DIR] [--rounds N] [--disk DIR] [--only NAME] [--write DOCS]
        lifeboat-bench all [--dir FOLDER] [-o json]";
 
@@ -56,7 +58,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
         "images" => images::run(rest),
         "images-run" => images::run_child(rest),
         "images-check" => images::check_child(rest),
-        "checks" | "decide" | "roll" | "journal" | "bank" | "all" => {
+        "checks" | "decide" | "roll" | "journal" | "bank" | "evacuate" | "all" => {
             let options = options?;
             let mut report = Report::new();
             let all = what == "all";
@@ -69,6 +71,10 @@ fn run(args: &[String]) -> Result<(), Failure> {
             }
             if all || what == "decide" {
                 decide::run(&options, &mut report)?;
+            }
+            // Not among all: it needs root.
+            if what == "evacuate" {
+                evacuate::run(options.rounds, &mut report)?;
             }
             if all || what == "checks" {
                 checks::run(&options, &mut report)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use lifeboat_bundle::{Rules, TrustStore};
 use lifeboat_hypervisor::lab::{Lab, LabDriver};
+use lifeboat_hypervisor::libvirt::{KvmSettings, LibvirtDriver};
 use lifeboat_hypervisor::sim::{ClockMode, SimPool};
 use lifeboat_hypervisor::{DriverError, Hypervisor};
 
@@ -12,6 +13,7 @@ use lifeboat_model::ReleaseRef;
 
 use crate::commands::{lab_error, now, open_bundle};
 use crate::error::{CliError, Kind};
+use crate::files::read_toml;
 use crate::state::{DriverKind, PlanSource, PoolFile};
 
 /// Opens the driver of a pool whose files are in `dir`; `source` says where the release of a roll lies.
@@ -39,7 +41,22 @@ pub(crate) fn open(
             }
             Ok(Box::new(driver))
         }
+        DriverKind::Libvirt => {
+            let mut driver = open_libvirt(pool, dir)?;
+            if let Some(source) = source {
+                driver
+                    .offer(&source_release(source)?, &source.bundle)
+                    .map_err(|cause| driver_error(pool, cause))?;
+            }
+            Ok(Box::new(driver))
+        }
     }
+}
+
+/// Opens a pool of libvirt hosts whose settings are in `dir`.
+pub(crate) fn open_libvirt(pool: &PoolFile, dir: &Path) -> Result<LibvirtDriver, CliError> {
+    let settings: KvmSettings = read_toml(&dir.join("kvm.toml"), "settings of the pool")?;
+    LibvirtDriver::open(pool.name.clone(), settings, dir).map_err(|cause| driver_error(pool, cause))
 }
 
 /// Opens the driver of a pool only to look at it: no lock is needed and nothing is written, also while a roll runs.
@@ -57,6 +74,12 @@ pub(crate) fn look(
             Ok(Box::new(sim))
         }
         DriverKind::Lab => open(pool, dir, source),
+        DriverKind::Libvirt => {
+            let mut driver = open_libvirt(pool, dir)?;
+            // Who only looks needs no bundle to be offered.
+            driver.expect(source.map(source_release).transpose()?);
+            Ok(Box::new(driver))
+        }
     }
 }
 
@@ -112,6 +135,7 @@ pub(crate) fn driver_error(pool: &PoolFile, cause: DriverError) -> CliError {
     let remedy = match pool.driver {
         DriverKind::Sim => "see what is there: lifeboat pool list; a damaged simulated pool is made anew",
         DriverKind::Lab => "look at: lifeboat lab status",
+        DriverKind::Libvirt => "look at: lifeboat pool show, lifeboatd host list",
     };
     CliError::new(kind, format!("pool {} (driver {})", pool.name, pool.driver.word()))
         .because(cause)

@@ -34,6 +34,8 @@ pub(crate) enum DriverKind {
     Sim,
     /// Machines in QEMU.
     Lab,
+    /// Hosts with libvirt.
+    Libvirt,
 }
 
 impl DriverKind {
@@ -42,6 +44,7 @@ impl DriverKind {
         match self {
             Self::Sim => "sim",
             Self::Lab => "lab",
+            Self::Libvirt => "libvirt",
         }
     }
 }

@@ -37,6 +37,17 @@ Examples:
   lifeboat pool create-sim play --hosts 8 --guests 60 --release r1.lfb --trust maker.key.pub
   lifeboat pool create-sim play --condition ghost:h02:B --condition media:g07:debian.iso")]
     CreateSim(CreateSimArgs),
+    /// Add a pool of hosts with KVM or QEMU and libvirt
+    #[command(after_help = "\
+The address is the one of `virsh -c`: qemu+ssh://root@h1/system, qemu+tls://h1/system, qemu+tcp://h1/system,
+qemu:///system. Hosts reach one another by it too when guests move; say so where that is another one:
+  --host h1=qemu+ssh://root@h1/system,peer=qemu+tls://h1/system,memory=96G,rack=r1
+
+Examples:
+  lifeboat pool add-kvm prod --host h1=qemu+tls://h1/system --host h2=qemu+tls://h2/system
+  lifeboat pool add-kvm prod --host h1=qemu+ssh://root@h1/system --no-controller      only to look and to check
+The settings lie in kvm.toml in the pool's directory; how guests are moved is set there.")]
+    AddKvm(AddKvmArgs),
     /// Let faults and conditions be so in a simulated pool, also while a roll runs
     #[command(after_help = "\
 Faults: no-boot:HOST, migration-fails:GUEST[:TIMES], never-returns:HOST, coordinator-lost[:forever],
@@ -183,4 +194,33 @@ pub(crate) struct CreateSimArgs {
     /// A host that runs a newer release than the coordinator finds no network
     #[arg(long)]
     pub(crate) members_follow: bool,
+}
+
+/// A pool of libvirt hosts.
+#[derive(Debug, Args)]
+pub(crate) struct AddKvmArgs {
+    /// Name of the new pool
+    #[arg(value_name = "NAME")]
+    pub(crate) name: PoolName,
+    /// A host: NAME=ADDRESS, and what else is to be said of it; may be repeated
+    #[arg(long = "host", value_name = "NAME=ADDRESS[,peer=ADDRESS][,migrate=ADDRESS][,memory=SIZE][,rack=WORD]", required = true)]
+    pub(crate) hosts: Vec<String>,
+    /// Control socket of the controller that the hosts' agents dial
+    #[arg(long, value_name = "SOCKET", default_value = "/run/lifeboat/lifeboatd.sock")]
+    pub(crate) controller: PathBuf,
+    /// No agents: hosts can be looked at and checked, not upgraded
+    #[arg(long, conflicts_with = "controller")]
+    pub(crate) no_controller: bool,
+    /// A folder that is the same on every host; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) shared_folder: Vec<String>,
+    /// Shared folders are trusted although libvirt cannot tell that they are coherent
+    #[arg(long)]
+    pub(crate) trust_shared_folders: bool,
+    /// Disks that only one host has are copied with their guest
+    #[arg(long)]
+    pub(crate) copy_local_disks: bool,
+    /// Most that one migration may send
+    #[arg(long, value_name = "MIB/S")]
+    pub(crate) bandwidth: Option<u64>,
 }

@@ -193,9 +193,9 @@ fn folder_of(ctx: &Ctx, name: &PoolName) -> Result<PathBuf, CliError> {
     })?;
     match file.driver {
         DriverKind::Lab => Ok(dir),
-        DriverKind::Sim => {
-            Err(CliError::new(Kind::Conflict, format!("pool {} is simulated, not a lab", file.name))
-                .remedy("see: lifeboat pool list"))
+        DriverKind::Sim | DriverKind::Libvirt => {
+            let what = format!("pool {} has the driver {}, and is no lab", file.name, file.driver.word());
+            Err(CliError::new(Kind::Conflict, what).remedy("see: lifeboat pool list"))
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) fn run(ctx: &Ctx, cmd: &PoolCmd) -> Result<(), CliError> {
         PoolCmd::List => list(ctx),
         PoolCmd::Show { pool } => show(ctx, pool),
         PoolCmd::CreateSim(args) => super::pool_sim::create_sim(ctx, args),
+        PoolCmd::AddKvm(args) => super::pool_kvm::add(ctx, args),
         PoolCmd::SimSet { .. }
         | PoolCmd::SimClear { .. }
         | PoolCmd::SimFeature { .. }
@@ -86,7 +87,7 @@ fn show(ctx: &Ctx, name: &str) -> Result<(), CliError> {
             conditions.extend(sim.conditions().iter().map(ToString::to_string));
             sim.observe().map_err(fail)?
         }
-        DriverKind::Lab => drivers::look(&file, &dir, None)?.observe().map_err(fail)?,
+        DriverKind::Lab | DriverKind::Libvirt => drivers::look(&file, &dir, None)?.observe().map_err(fail)?,
     };
     let shown = Shown { driver: file.driver.word(), world: &world, faults, conditions };
     ctx.out.object("pool", &shown, file.name.as_str(), || {

@@ -15,7 +15,7 @@ use crate::state::{DriverKind, PoolFile};
 /// The orders of a command.
 pub(super) fn run(ctx: &Ctx, cmd: &PoolCmd) -> Result<(), CliError> {
     match cmd {
-        PoolCmd::List | PoolCmd::Show { .. } | PoolCmd::CreateSim(_) => Ok(()),
+        PoolCmd::List | PoolCmd::Show { .. } | PoolCmd::CreateSim(_) | PoolCmd::AddKvm(_) => Ok(()),
         PoolCmd::SimSet { pool, words, release } => {
             let mut orders = Vec::new();
             if let Some(path) = release {
