@@ -8,7 +8,7 @@ use lifeboat_libvirt::{
     MigrateFlags, Migration, StartFlags,
 };
 
-use crate::fabric::{PATIENCE, fabric_test, guest, until};
+use crate::fabric::{Fabric, PATIENCE, fabric_test, guest, until};
 
 fn options(keepalive: Option<Keepalive>) -> ConnectOptions {
     ConnectOptions { keepalive, ..ConnectOptions::default() }
@@ -32,7 +32,7 @@ fabric_test! {
         assert!(call.wait(Duration::from_millis(300)).is_none());
 
         let begin = Instant::now();
-        host.kill_daemon();
+        host.signal("libvirtd", "KILL");
         let error = call.wait(PATIENCE).unwrap().unwrap_err();
         println!("known after {:?}: {error}", begin.elapsed());
         assert!(matches!(&error, Error::Lost { reason: CloseReason::Ended { .. }, .. }), "{error:?}");
@@ -55,7 +55,7 @@ fabric_test! {
         let keepalive = Keepalive { interval: Duration::from_millis(200), misses: 3 };
         let watched = Connection::open_with(&host.unix(), &options(Some(keepalive))).unwrap();
         let patient = Connection::open_with(&host.unix(), &options(None)).unwrap();
-        host.signal_daemon("STOP");
+        host.signal("libvirtd", "STOP");
         let begin = Instant::now();
         let error = patient.with_timeout(Duration::from_millis(300)).hostname().unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
@@ -64,7 +64,7 @@ fabric_test! {
         assert!(matches!(&error, Error::Lost { reason: CloseReason::KeepaliveLost { .. }, .. }), "{error:?}");
         assert!(begin.elapsed() < Duration::from_secs(10));
         // The one that waits patiently gets its answers, also after one that came too late.
-        host.signal_daemon("CONT");
+        host.signal("libvirtd", "CONT");
         assert_eq!(patient.hostname().unwrap(), "h1");
     }
 }
@@ -72,7 +72,7 @@ fabric_test! {
 fabric_test! {
     fn questions_of_the_daemon_are_answered(fabric) {
         let mut fabric = fabric;
-        fabric.with_settings("keepalive_interval = 1\nkeepalive_count = 1\n");
+        Fabric::with_settings("keepalive_interval = 1\nkeepalive_count = 1\n");
         let host = fabric.host();
         // This side asks nothing for a minute, so only its answers keep the daemon from closing.
         let keepalive = Keepalive { interval: Duration::from_secs(60), misses: 1 };
@@ -109,6 +109,44 @@ fabric_test! {
         let waiting = { let connection = connection.clone(); std::thread::spawn(move || connection.hostname()) };
         until("the abort to be taken", || second.abort_job(&domain).ok());
         assert_eq!(waiting.join().unwrap().unwrap(), "h1");
+    }
+}
+
+fabric_test! {
+    fn calls_that_hang_do_not_cost_the_connection(fabric) {
+        let mut fabric = fabric;
+        let host = fabric.host();
+        let disk = fabric.images().join("a.img");
+        guest::disk(&disk);
+        let setup = host.connect();
+        let domain = setup.define_domain(&guest::xml("a", 1, &disk), DefineFlags::NONE).unwrap();
+        setup.start_domain(&domain, StartFlags::NONE).unwrap();
+        // Every question to this guest hangs in the daemon now.
+        host.signal("qemu-system-x86", "STOP");
+        let ask = |calls_at_once| {
+            let keepalive = Some(Keepalive { interval: Duration::from_millis(300), misses: 4 });
+            let options = ConnectOptions { keepalive, calls_at_once, ..ConnectOptions::default() };
+            let connection = Connection::open_with(&host.unix(), &options).unwrap();
+            let threads: Vec<_> = (0..6)
+                .map(|_| {
+                    let (connection, domain) = (connection.clone(), domain.clone());
+                    std::thread::spawn(move || connection.block_info(&domain, "vda"))
+                })
+                .collect();
+            (connection, threads)
+        };
+        let (careful, answers) = ask(ConnectOptions::default().calls_at_once);
+        let (greedy, losses) = ask(6);
+        for loss in losses {
+            let error = loss.join().unwrap().unwrap_err();
+            assert!(matches!(&error, Error::Lost { reason: CloseReason::KeepaliveLost { .. }, .. }), "{error:?}");
+        }
+        assert!(!greedy.is_open(), "a daemon reads nothing from a client with five calls");
+        assert!(careful.is_open());
+        host.signal("qemu-system-x86", "CONT");
+        for answer in answers {
+            assert_eq!(answer.join().unwrap().unwrap().capacity, 1 << 20);
+        }
     }
 }
 

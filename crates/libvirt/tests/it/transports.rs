@@ -43,7 +43,7 @@ fn try_out(connection: &Connection, host: &Host, fabric: &mut Fabric) {
     let disk = fabric.images().join("a.img");
     guest::disk(&disk);
     let domain = connection.define_domain(&guest::xml("a", 1, &disk), DefineFlags::NONE).unwrap();
-    let long: String = (0..100_000).map(|number| format!("{number:09} ")).collect();
+    let long = "0123456789".repeat(100_000);
     connection.set_metadata(&domain, &MetadataKind::Description, Some(&long), Affect::CONFIG).unwrap();
     let kept = connection.metadata(&domain, &MetadataKind::Description, Affect::CONFIG).unwrap().unwrap();
     assert!(kept == long, "{} of {} bytes came back", kept.len(), long.len());
@@ -93,7 +93,7 @@ fabric_test! {
 fabric_test! {
     fn a_daemon_that_asks_for_a_password_is_refused_with_the_way_out(fabric) {
         let mut fabric = fabric;
-        fabric.with_settings("auth_tcp = \"sasl\"\n");
+        Fabric::with_settings("auth_tcp = \"sasl\"\n");
         let _host = fabric.host();
         let error = refused("qemu+tcp://h1/system");
         assert!(matches!(error, ConnectError::Authentication { .. }), "{error:?}");
@@ -107,7 +107,7 @@ fabric_test! {
         fabric.with_pki();
         let (host, other) = (fabric.host(), fabric.host());
         let client = Fabric::path("client");
-        fabric.certify("controller", "10.77.0.254", &client);
+        Fabric::certify("controller", "10.77.0.254", &client);
         let with = |host: &str, folder: &Path| format!("qemu+tls://{host}/system?pkipath={}", folder.display());
         let connection = open(&with("h1", &client)).unwrap();
         try_out(&connection, &host, &mut fabric);
@@ -132,7 +132,7 @@ fabric_test! {
         // A certificate of another authority; and one that does not trust the daemon's.
         fabric.with_pki();
         let stranger = Fabric::path("stranger");
-        fabric.certify("stranger", "10.77.0.254", &stranger);
+        Fabric::certify("stranger", "10.77.0.254", &stranger);
         let error = refused(&with("h1", &stranger));
         assert!(matches!(error, ConnectError::Tls { .. }) && words(&error).contains("UnknownIssuer"), "{}", words(&error));
         fs::copy(client.join("cacert.pem"), stranger.join("cacert.pem")).unwrap();

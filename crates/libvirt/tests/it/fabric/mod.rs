@@ -162,7 +162,7 @@ impl Fabric {
     }
 
     /// Settings of the daemons that start from now on.
-    pub(crate) fn with_settings(&mut self, lines: &str) {
+    pub(crate) fn with_settings(lines: &str) {
         fs::write(Self::path("settings"), lines).unwrap();
     }
 
@@ -182,7 +182,7 @@ impl Fabric {
     }
 
     /// A certificate and key of this name.
-    pub(crate) fn certify(&self, name: &str, address: &str, folder: &Path) {
+    pub(crate) fn certify(name: &str, address: &str, folder: &Path) {
         let pki = Self::path("authority");
         fs::create_dir_all(folder).unwrap();
         let info = format!(
@@ -228,7 +228,7 @@ impl Fabric {
             base = base.display()
         ));
         if self.pki {
-            self.certify(&name, &address, &base.join("pki"));
+            Self::certify(&name, &address, &base.join("pki"));
         }
         if self.ssh {
             let config = format!(
@@ -311,17 +311,17 @@ impl Host {
             .env("LC_ALL", "C"))
     }
 
-    /// Process of its daemon.
-    pub(crate) fn daemon(&self) -> u32 {
+    /// The one process of this name on it; the kernel keeps 15 bytes of a name.
+    pub(crate) fn process(&self, name: &str) -> u32 {
         let own = self.namespace().unwrap();
         let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
             let space = fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?;
-            (name.trim() == "libvirtd" && space == own).then_some(pid)
+            (comm.trim() == name && space == own).then_some(pid)
         });
         let all: Vec<u32> = found.collect();
-        *all.first().unwrap_or_else(|| panic!("{} has no libvirtd", self.name))
+        *all.first().unwrap_or_else(|| panic!("{} has no {name}", self.name))
     }
 
     fn namespace(&self) -> Option<PathBuf> {
@@ -330,15 +330,9 @@ impl Host {
         fs::read_link(format!("/proc/{}/ns/pid", children.split_whitespace().next()?)).ok()
     }
 
-    /// Ends its daemon without a warning; it is started again.
-    pub(crate) fn kill_daemon(&self) {
-        let pid = self.daemon();
-        run(Command::new("kill").args(["-KILL", &pid.to_string()]));
-    }
-
-    /// Stops its daemon, which stays there and says nothing, or lets it go on.
-    pub(crate) fn signal_daemon(&self, signal: &str) {
-        run(Command::new("kill").args([format!("-{signal}"), self.daemon().to_string()]));
+    /// Sends a signal to a process on it. A killed daemon is started again.
+    pub(crate) fn signal(&self, name: &str, signal: &str) {
+        run(Command::new("kill").args([format!("-{signal}"), self.process(name).to_string()]));
     }
 
     fn console(&self) -> String {
