@@ -2,18 +2,19 @@
 //!
 //! Owns: the listener, the limits of connections, the handshake, the first line. Promises: a peer that sends nothing,
 //! or slowly, is gone after ten seconds; at most a fixed number of peers stand in the door; without a certificate
-//! nothing but an enrolment is heard. Does not: know the words behind the first.
+//! nothing but an enrolment is heard. When the door is full, the slowest leaves it. Does not: know the words behind the first.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lifeboat_model::HostId;
 use lifeboat_model::agent::{AGENT_PROTOCOL, AgentMessage, ControllerMessage};
 use lifeboat_wire::{PeerCertificate, ServerKeys, parse_line};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -48,15 +49,13 @@ pub async fn serve_agents(
     let revocations = Arc::clone(&controller.revocations);
     let config = lifeboat_wire::server_config(keys, controller.authority.der(), revocations)?;
     let connections = Arc::new(Semaphore::new(controller.settings.max_connections));
-    let door = Arc::new(Semaphore::new(IN_DOOR));
+    let door = Arc::new(Door::default());
     let shared = Arc::new(Shared {
         downloads: Semaphore::new(controller.settings.max_downloads),
         controller,
         acceptor: TlsAcceptor::from(Arc::new(config)),
     });
     loop {
-        // Whoever comes when all places are taken waits in the kernel's queue.
-        let Ok(in_door) = Arc::clone(&door).acquire_owned().await else { return Ok(()) };
         let (socket, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -70,15 +69,46 @@ pub async fn serve_agents(
             eprintln!("lifeboatd: {address} is turned away: max_connections is reached");
             continue;
         };
-        let shared = Arc::clone(&shared);
+        let (shared, door) = (Arc::clone(&shared), Arc::clone(&door));
+        let (number, sent_away) = door.step_in();
         tokio::spawn(async move {
-            if let Some(entered) = timeout(DOOR * 2, enter(&shared, socket)).await.ok().flatten() {
-                drop(in_door);
+            let entered = tokio::select! {
+                entered = enter(&shared, socket) => entered,
+                _ = sent_away => None,
+            };
+            door.step_out(number);
+            if let Some(entered) = entered {
                 // Whatever ends a connection, the agent dials again.
                 let _ = welcome(&shared, entered, address).await;
             }
             drop(place);
         });
+    }
+}
+
+/// Peers that did not say their first line yet.
+#[derive(Debug, Default)]
+struct Door {
+    standing: Mutex<(u64, BTreeMap<u64, oneshot::Sender<()>>)>,
+}
+
+impl Door {
+    /// One more stands in the door. When it is full, the one that stands there longest is sent away: whoever is in
+    /// earnest needs a fraction of a second.
+    fn step_in(&self) -> (u64, oneshot::Receiver<()>) {
+        let (mine, sent_away) = oneshot::channel();
+        let mut door = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        door.0 += 1;
+        let number = door.0;
+        if door.1.len() >= IN_DOOR {
+            drop(door.1.pop_first());
+        }
+        door.1.insert(number, mine);
+        (number, sent_away)
+    }
+
+    fn step_out(&self, number: u64) {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number);
     }
 }
 

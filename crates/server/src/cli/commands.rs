@@ -98,7 +98,12 @@ fn run(cli: Cli) -> Result<String, Box<dyn Error>> {
             let folder = to.unwrap_or_else(|| PathBuf::from(format!("pki-{host}")));
             write_files(&folder, &answer)?;
             Ok(match cli.output {
-                Format::Json => show::text(cli.output, "libvirt-certificates", &answer)?,
+                // The keys stand in the files, and nowhere else.
+                Format::Json => {
+                    let HubAnswer::Issued { until, .. } = answer else { return Ok(String::new()) };
+                    let told = serde_json::json!({ "issued": { "folder": folder, "until": until } });
+                    show::json("libvirt-certificates", &told)?
+                }
                 Format::Table => {
                     format!(
                         "{}: {}",

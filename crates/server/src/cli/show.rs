@@ -6,24 +6,14 @@ use serde::Serialize;
 use super::args::Format;
 use crate::time::date;
 
-/// JSON with its schema as the first field.
+/// JSON with its schema as the first field. An answer is a word with its members, which follow.
 pub(crate) fn json(name: &str, value: &impl Serialize) -> Result<String, serde_json::Error> {
-    let mut map = serde_json::Map::new();
-    map.insert("schema".to_owned(), format!("lifeboat.{name}/1").into());
-    match serde_json::to_value(value)? {
-        // Answers are a word with its members.
-        serde_json::Value::Object(word) if word.len() == 1 => {
-            for (_, members) in word {
-                if let serde_json::Value::Object(members) = members {
-                    map.extend(members);
-                }
-            }
-        }
-        other => {
-            map.insert("value".to_owned(), other);
-        }
-    }
-    Ok(format!("{}\n", serde_json::to_string_pretty(&map)?))
+    let value = serde_json::to_value(value)?;
+    let word = value.as_object().and_then(|word| word.values().next());
+    let members = serde_json::to_string_pretty(word.unwrap_or(&value))?;
+    let rest = members.strip_prefix('{').unwrap_or("\n}");
+    let comma = if rest.trim_start() == "}" { "" } else { "," };
+    Ok(format!("{{\n  \"schema\": \"lifeboat.{name}/1\"{comma}{rest}\n"))
 }
 
 /// What is printed for an answer.

@@ -1,1 +1,8 @@
-//! Promises of lifeboat-server.
+//! `lifeboatd` and real agents, as processes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod enrolment;
+mod orders;
+mod peers;
+mod support;
