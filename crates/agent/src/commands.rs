@@ -22,8 +22,8 @@ use crate::host::chain;
 use crate::inhibitor::Inhibitor;
 use crate::root_image::{RootImageError, install_root};
 use crate::{
-    Fences, Host, Journal, JournalEntry, Machine, System, bundle_path, carry, check_machine, health_patience,
-    open_bundle, stage,
+    Fences, Host, Journal, JournalEntry, Machine, System, Terms, bundle_path, carry, check_machine,
+    health_patience, open_bundle, stage,
 };
 
 /// Largest kernel or initial RAM file system that is taken into memory.
@@ -113,7 +113,9 @@ impl Commands {
                 let _inhibitor = Inhibitor::hold(&self.machine().log, &why);
                 self.install(release, *retry, progress).map(Some)
             }
-            AgentCommand::RebootInto { bank, boot_id_before } => self.reboot_into(*bank, boot_id_before),
+            AgentCommand::RebootInto { bank, boot_id_before } => {
+                self.reboot_into(*bank, boot_id_before, progress)
+            }
             AgentCommand::Reboot { boot_id_before } => self.reboot(boot_id_before, progress),
             AgentCommand::SaveState => {
                 rustix::fs::sync();
@@ -162,13 +164,10 @@ impl Commands {
     fn banks(&self) -> Result<Arc<Host>, Refusal> {
         match &self.system {
             System::Banks(host) => Ok(Arc::clone(host)),
-            System::Packages(machine) => Err(Refusal {
-                reason: format!(
-                    "host {} has no banks: its system is made of packages and is upgraded by them",
-                    machine.name()
-                ),
-                retriable: false,
-            }),
+            // Every command of theirs is carried out before it comes here.
+            System::Packages(host) => {
+                Err(Refusal { reason: format!("host {} has no banks", host.name()), retriable: false })
+            }
         }
     }
 
@@ -190,7 +189,11 @@ impl Commands {
 
     /// Why this host must not be rebooted now, if so.
     fn not_held(&self) -> Result<(), Refusal> {
-        match self.machine().held() {
+        let held = match &self.system {
+            System::Banks(host) => host.held(),
+            System::Packages(host) => host.held_now(),
+        };
+        match held {
             Some(why) => Err(Refusal {
                 reason: format!("the host is held back from rebooting: {why}"),
                 retriable: true,
@@ -230,9 +233,12 @@ impl Commands {
         release: &ReleaseRef,
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<String, Refusal> {
+        if let System::Packages(host) = &self.system {
+            return host.stage(release, progress);
+        }
         let host = self.banks()?;
         let record = Self::record(&host)?;
-        let bytes = stage(&host, release, &record, progress)
+        let bytes = stage(&host, release, &Terms::of_banks(&record, host.line.bank), progress)
             .map_err(|error| Refusal { retriable: error.may_pass(), reason: chain(&error) })?;
         Ok(format!("{release} is on the host and verified ({bytes} bytes)"))
     }
@@ -243,6 +249,9 @@ impl Commands {
         retry: bool,
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<String, Refusal> {
+        if let System::Packages(host) = &self.system {
+            return host.install(release, retry, progress);
+        }
         let host = self.banks()?;
         let record = Self::record(&host)?;
         let active = host.line.bank;
@@ -252,7 +261,8 @@ impl Commands {
             return Ok(format!("bank {target} holds {release} already"));
         }
         let path = bundle_path(&host, &release.digest);
-        let bundle = open_bundle(&host, &path, release, &record).map_err(|error| Refusal::firm(&error))?;
+        let bundle = open_bundle(&host, &path, release, &Terms::of_banks(&record, active));
+        let bundle = bundle.map_err(|error| Refusal::firm(&error))?;
         let part = |name: &str| bundle.slot_bytes(name, PART_LIMIT).map_err(|error| Refusal::firm(&error));
         let (stub, kernel, initrd) = (part(slot::STUB)?, part(slot::KERNEL)?, part(slot::INITRD)?);
         let osrel = String::from_utf8(part(slot::OSREL)?).map_err(|error| Refusal::firm(&error))?;
@@ -309,7 +319,15 @@ impl Commands {
     }
 
     /// Nothing if a reboot is due; otherwise what the boot came to.
-    fn reboot_into(&mut self, bank: Bank, boot_id_before: &str) -> Result<Option<String>, Refusal> {
+    fn reboot_into(
+        &mut self,
+        bank: Bank,
+        boot_id_before: &str,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<Option<String>, Refusal> {
+        if let System::Packages(host) = &self.system {
+            return host.reboot_into(bank, boot_id_before, progress);
+        }
         let host = self.banks()?;
         let active = host.line.bank;
         if host.boot_id != boot_id_before {
@@ -353,9 +371,11 @@ impl Commands {
 
 /// Why a command was not carried out.
 #[derive(Debug)]
-struct Refusal {
-    reason: String,
-    retriable: bool,
+pub(crate) struct Refusal {
+    /// What, where, why, and what to do.
+    pub(crate) reason: String,
+    /// Whether another try may help.
+    pub(crate) retriable: bool,
 }
 
 impl Refusal {
@@ -365,7 +385,7 @@ impl Refusal {
     }
 
     /// Another try may help.
-    fn for_now(error: &dyn Error) -> Self {
+    pub(crate) fn for_now(error: &dyn Error) -> Self {
         Self { reason: chain(error), retriable: true }
     }
 }

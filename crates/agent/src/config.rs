@@ -33,6 +33,12 @@ pub struct AgentConfig {
     /// Program that reboots the host, with its arguments, if it is not `systemctl reboot` or the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reboot_command: Vec<String>,
+    /// Root whose packages are the host's, if it is not `/`: a container as host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_root: Option<PathBuf>,
+    /// Install releases of packages also where an installed version cannot be kept for the way back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_no_way_back: bool,
     /// Longest time that one health check may take, in seconds.
     #[serde(default = "default_check_secs")]
     pub check_secs: u64,

@@ -12,6 +12,7 @@ mod connection;
 mod disks;
 mod enroll;
 mod fences;
+mod generation;
 mod health;
 mod health_config;
 mod host;
@@ -20,6 +21,7 @@ mod journal;
 mod kernel_line;
 mod log;
 mod machine;
+mod package_host;
 mod renewal;
 mod rescue;
 mod root_image;
@@ -36,6 +38,10 @@ pub use config::{AgentConfig, CONFIG_SCHEMA, ConfigError};
 pub use disks::{DiskError, Found, find_partition, find_root};
 pub use enroll::{EnrolError, enroll};
 pub use fences::{FenceError, Fences};
+pub use generation::{
+    CopiesError, FailedPackages, GENERATIONS_SCHEMA, Generations, MOST_STARTS, Next, PackageVerdict, bank_of,
+    judge_packages, read_generations, write_generations,
+};
 pub use health::{CheckResult, check_machine, health_patience, run_checks};
 pub use health_config::{HealthConfig, HealthConfigError, Places, StorageCheck};
 pub use host::{Host, HostError};
@@ -44,9 +50,10 @@ pub use journal::{COMPACT_BYTES, Journal, JournalEntry, JournalError};
 pub use kernel_line::{KernelLine, KernelLineError};
 pub use log::Log;
 pub use machine::{Machine, Paths};
+pub use package_host::{PackageHost, PackageHostError};
 pub use rescue::{Rescue, rescue};
 pub use session::{Ended, serve};
-pub use stage::{StageError, bundle_path, open_bundle, stage};
+pub use stage::{StageError, Terms, bundle_path, open_bundle, stage};
 pub use state::{Brought, KeepError, Marker, bring_up, carry};
 pub use system::System;
 pub use verity::{MAPPED_ROOT, RootError, damage_words, map_root, mapped_root, met_damage, read_through};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_agent::{
     AgentConfig, BootAnswer, CheckResult, Commands, Ended, Fences, Host, Journal, JournalEntry, KernelLine,
-    Machine, Paths, Rescue, System, act_on_boot, bring_up, check_machine, damage_words, enroll,
+    Machine, PackageHost, Paths, Rescue, System, act_on_boot, bring_up, check_machine, damage_words, enroll,
     find_partition, find_root, health_patience, map_root, mapped_root, read_through, rescue, serve,
 };
 use lifeboat_device::Watchdog;
@@ -189,16 +189,37 @@ fn booted_from_bank(paths: &Paths) -> bool {
     line.map_or(true, |line| line.split_whitespace().any(|word| word.starts_with("lifeboat.bank=")))
 }
 
-/// A host whose one root takes packages: its boot is not judged, only looked at.
+/// A host whose one root takes packages: its boot is judged if a release is on trial, and otherwise looked at.
 fn run_without_banks(paths: &Paths, config: AgentConfig) -> Fallible {
     let machine = Arc::new(Machine::open(paths.clone(), config)?);
     let mut journal = Journal::open(&paths.state.join("agent.journal"))?;
     if let Some(cut) = journal.cut() {
         machine.note(cut.to_owned());
     }
-    let verdict = "a host without banks".to_owned();
+    let host = Arc::new(PackageHost::new(Arc::clone(&machine)));
+    let mut check = || check_machine(&machine, health_patience(&machine), &mut || ());
+    let (verdict, leave) = match host.act_on_boot(&mut check) {
+        Ok(BootAnswer::Serve { notes }) => {
+            for note in &notes {
+                machine.note(note.clone());
+            }
+            (format!("a host without banks; {}", notes.join("; ")), false)
+        }
+        Ok(BootAnswer::Leave { reason }) => {
+            machine.log.line(&format!("this boot is left: {reason}"));
+            (reason, true)
+        }
+        // Without an agent nobody could look at it.
+        Err(error) => {
+            machine.note(format!("the boot cannot be judged: {}", chain(&error)));
+            (chain(&error), false)
+        }
+    };
     if let Err(error) = journal.append(&JournalEntry::Boot { boot_id: machine.boot_id.clone(), verdict }) {
         machine.note(format!("the agent's journal cannot be written: {error}"));
+    }
+    if leave {
+        return reboot_by_program(&machine.config.reboot_command);
     }
     let checked = Arc::clone(&machine);
     // The controller need not wait for services that are still starting.
@@ -206,13 +227,13 @@ fn run_without_banks(paths: &Paths, config: AgentConfig) -> Fallible {
         let patience = health_patience(&checked);
         check_machine(&checked, patience, &mut || ());
     });
-    let commands = Commands::new(System::Packages(Arc::clone(&machine)), journal, open_fences(&machine));
+    let commands = Commands::new(System::Packages(Arc::clone(&host)), journal, open_fences(&machine));
     machine.log.line(&format!(
         "host {} has no banks; its agent is {}",
         machine.name(),
         env!("CARGO_PKG_VERSION")
     ));
-    match serve(System::Packages(Arc::clone(&machine)), commands) {
+    match serve(System::Packages(host), commands) {
         Ended::Reboot => reboot_by_program(&machine.config.reboot_command),
         Ended::Upgraded(program) => go_on_as(&program),
     }

@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lifeboat_bank::record::BankRecord;
-use lifeboat_bundle::{Bundle, BundleError, KeyError, Rules, TrustStore, Verified, open, verify_all};
+use lifeboat_bundle::{
+    Bundle, BundleError, KeyError, PackagesError, Rules, TrustStore, Verified, open, verify_all,
+};
 use lifeboat_device::{BlockFile, DeviceError};
 use lifeboat_model::agent::{AGENT_PROTOCOL, AgentMessage, ControllerMessage};
-use lifeboat_model::{ReleaseRef, Sha256Hex};
+use lifeboat_model::{Bank, ReleaseRef, Sha256Hex};
 use thiserror::Error;
 
 use crate::connection::{Connection, next_line, open_connection, told};
-use crate::{AgentConfig, Host};
+use crate::{AgentConfig, Machine};
 
 /// Why a release is not on this host.
 #[derive(Debug, Error)]
@@ -75,6 +77,25 @@ pub enum StageError {
         #[source]
         source: BundleError,
     },
+    /// The release is for hosts of the other kind. It was removed.
+    #[error(
+        "{release} is {found}, and this host {has}; it was removed: build a release for hosts like this one"
+    )]
+    Kind {
+        /// The release.
+        release: ReleaseRef,
+        /// What it is.
+        found: &'static str,
+        /// What the host has.
+        has: &'static str,
+    },
+    /// The packages of the release cannot be used.
+    #[error("the packages of the release are refused")]
+    Packages {
+        /// The cause.
+        #[source]
+        source: PackagesError,
+    },
     /// The bundle is another release.
     #[error("the bundle holds release {found}, asked for was {wanted}; it was removed")]
     Other {
@@ -89,23 +110,51 @@ impl StageError {
     /// Whether another try may help: the network, a full disk, a bundle that was hurt on its way.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::File { .. } | Self::Download { .. } | Self::Refused { .. } | Self::Open { .. } => true,
-            Self::Keys { .. } | Self::Bundle { .. } | Self::Other { .. } => false,
+            Self::File { .. }
+            | Self::Download { .. }
+            | Self::Refused { .. }
+            | Self::Open { .. }
+            | Self::Packages { source: PackagesError::Write { .. } } => true,
+            Self::Keys { .. }
+            | Self::Bundle { .. }
+            | Self::Kind { .. }
+            | Self::Packages { .. }
+            | Self::Other { .. } => false,
         }
     }
 }
 
+/// What a host asks of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Lowest serial.
+    pub floor: u64,
+    /// Product line, if the host has one.
+    pub line: Option<String>,
+    /// Whether it takes packages, or images of banks.
+    pub packages: bool,
+}
+
+impl Terms {
+    /// Terms of a host whose bank `running` runs.
+    pub fn of_banks(record: &BankRecord, running: Bank) -> Self {
+        // A host does not change its product line by an upgrade.
+        let line = record.bank(running).release.as_ref().map(|release| release.name.clone());
+        Self { floor: record.floor, line, packages: false }
+    }
+}
+
 /// Where the bundle of a release lies.
-pub fn bundle_path(host: &Host, digest: &Sha256Hex) -> PathBuf {
+pub fn bundle_path(host: &Machine, digest: &Sha256Hex) -> PathBuf {
     host.paths.state.join("bundles").join(format!("{digest}.lfb"))
 }
 
 /// Opens the staged bundle of `release`; its signature is checked again.
 pub fn open_bundle(
-    host: &Host,
+    host: &Machine,
     path: &Path,
     release: &ReleaseRef,
-    record: &BankRecord,
+    terms: &Terms,
 ) -> Result<Verified<Bundle<BlockFile>>, StageError> {
     let keys = host.paths.etc.join("trusted-keys");
     let text = fs::read_to_string(&keys).map_err(|source| StageError::File {
@@ -116,27 +165,32 @@ pub fn open_bundle(
     let trust = TrustStore::parse(&text).map_err(|source| StageError::Keys { path: keys, source })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let rules = Rules {
-        min_serial: Some(record.floor),
-        // A host does not change its product line by an upgrade.
-        expected_name: record.bank(host.line.bank).release.as_ref().map(|running| running.name.clone()),
+        min_serial: Some(terms.floor),
+        expected_name: terms.line.clone(),
         expected_arch: Some(std::env::consts::ARCH.to_owned()),
         ..Rules::at(now)
     };
     let file = BlockFile::open_read(path).map_err(|source| StageError::Open { source })?;
     let bundle = open(file, &trust, &rules).map_err(|source| StageError::Bundle { source })?;
     let found = bundle.release().digest;
-    if found == release.digest {
-        Ok(bundle)
-    } else {
-        Err(StageError::Other { found, wanted: release.digest })
+    if found != release.digest {
+        return Err(StageError::Other { found, wanted: release.digest });
+    }
+    match (bundle.manifest().is_packages(), terms.packages) {
+        (true, true) | (false, false) => Ok(bundle),
+        (packages, _) => Err(StageError::Kind {
+            release: bundle.release().clone(),
+            found: if packages { "a release of packages" } else { "a release of banks" },
+            has: if packages { "has banks" } else { "takes packages" },
+        }),
     }
 }
 
 /// Downloads and verifies the bundle of `release`; `progress` gets bytes done and bytes in all.
 pub fn stage(
-    host: &Host,
+    host: &Machine,
     release: &ReleaseRef,
-    record: &BankRecord,
+    terms: &Terms,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<u64, StageError> {
     let done = bundle_path(host, &release.digest);
@@ -145,10 +199,10 @@ pub fn stage(
     make_room(&folder, &[&done, &part])?;
     if done.exists() {
         // Bytes can rot while they lie.
-        verify(host, &done, release, record, progress)?;
+        verify(host, &done, release, terms, progress)?;
     } else {
         download(&host.config, &host.paths.pki(), release.digest, &part, progress)?;
-        verify(host, &part, release, record, progress)?;
+        verify(host, &part, release, terms, progress)?;
         fs::rename(&part, &done).map_err(file_error("renaming", &part))?;
         File::open(&folder).and_then(|folder| folder.sync_all()).map_err(file_error("flushing", &folder))?;
     }
@@ -157,13 +211,13 @@ pub fn stage(
 
 /// Verifies every block; a bundle that is not good is removed, so that the next try begins anew.
 fn verify(
-    host: &Host,
+    host: &Machine,
     path: &Path,
     release: &ReleaseRef,
-    record: &BankRecord,
+    terms: &Terms,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<(), StageError> {
-    let checked = open_bundle(host, path, release, record).and_then(|bundle| {
+    let checked = open_bundle(host, path, release, terms).and_then(|bundle| {
         verify_all(&bundle, |at| progress("verifying", at.done, at.total))
             .map_err(|source| StageError::Bundle { source })
     });
@@ -278,6 +332,8 @@ mod tests {
             host: "one".to_owned(),
             controller: listener.local_addr().unwrap().to_string(),
             token: "secret".to_owned(),
+            package_root: None,
+            allow_no_way_back: false,
             banks: None,
             boot_id_file: None,
             reboot_command: Vec::new(),

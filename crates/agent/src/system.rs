@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lifeboat_model::agent::AgentStatus;
 
-use crate::{Host, Machine};
+use crate::{Host, Machine, PackageHost};
 
 /// The system under the agent.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub enum System {
     /// One of two banks runs.
     Banks(Arc<Host>),
     /// There are no banks: packages are installed into the one root.
-    Packages(Arc<Machine>),
+    Packages(Arc<PackageHost>),
 }
 
 impl System {
@@ -20,7 +20,7 @@ impl System {
     pub fn machine(&self) -> &Machine {
         match self {
             Self::Banks(host) => host,
-            Self::Packages(machine) => machine,
+            Self::Packages(host) => host,
         }
     }
 
@@ -28,7 +28,7 @@ impl System {
     pub fn status(&self) -> AgentStatus {
         match self {
             Self::Banks(host) => host.status(),
-            Self::Packages(machine) => machine.status(),
+            Self::Packages(host) => host.status(),
         }
     }
 }
