@@ -14,12 +14,15 @@ use crate::journal::{Journal, Record};
 use crate::roots::Roots;
 use crate::services::{Services, UnitState};
 
-/// Units whose work is never interrupted: they are kept from starting, and waited for.
-fn is_waited_for(state: &UnitState, roots: &Roots) -> bool {
-    state.runs()
-        && !state.unit.ends_with(".timer")
-        && (state.oneshot
-            || find_holders(roots).iter().any(|holder| holder.process.unit.as_deref() == Some(&state.unit)))
+/// Whether a unit is doing work that is never interrupted: it is kept from starting, and waited for. `was` is how it was
+/// found: of a masked unit systemd no longer tells whether it ends by itself.
+fn is_at_work(state: &UnitState, was: &UnitState, roots: &Roots) -> bool {
+    if !state.runs() || state.unit.ends_with(".timer") {
+        return false;
+    }
+    let holds =
+        || find_holders(roots).iter().any(|holder| holder.process.unit.as_deref() == Some(&state.unit));
+    was.oneshot || state.active != "active" || holds()
 }
 
 /// Quiesces all units among `callers`; timers first, so that none starts what is being waited for.
@@ -39,16 +42,25 @@ pub(crate) fn quiesce(
     units.sort_by_key(|unit| !unit.ends_with(".timer"));
     for unit in units {
         let Some(state) = services.state(unit)? else { continue };
+        // A forerunner that died quiesced it: how it was found then is the original.
+        let known = journal.quiesced().into_iter().find(|known| known.unit == *unit);
         // Nothing of it runs and nothing can start it: there is nothing to change or to restore.
-        if state.masked() && !state.runs() {
+        if known.is_none() && state.masked() && !state.runs() {
             continue;
         }
-        journal.append(&Record::Quiesce { unit: state.clone() })?;
+        let was = known.clone().unwrap_or_else(|| state.clone());
+        if known.is_none() {
+            journal.append(&Record::Quiesce { unit: state.clone() })?;
+        }
+        // A timer that is masked while it runs fails in the eyes of systemd.
+        if unit.ends_with(".timer") && state.runs() {
+            services.stop(unit)?;
+        }
         // A unit file in /run or /etc outranks the mask: such a unit is only stopped, and a timer needs no more.
         if !state.masked() && services.mask(unit).is_err() {
             say(format!("{unit} cannot be masked, it is only stopped"));
         }
-        wait_for_work(roots, services, unit, limit, say)?;
+        wait_for_work(roots, services, &was, limit, say)?;
         if services.state(unit)?.is_some_and(|state| state.runs()) {
             services.stop(unit)?;
         }
@@ -60,13 +72,14 @@ pub(crate) fn quiesce(
 fn wait_for_work(
     roots: &Roots,
     services: &dyn Services,
-    unit: &str,
+    was: &UnitState,
     limit: Duration,
     say: &mut dyn FnMut(String),
 ) -> Result<(), PackageError> {
     let begin = Instant::now();
+    let unit = was.unit.as_str();
     let mut told = false;
-    while let Some(state) = services.state(unit)?.filter(|state| is_waited_for(state, roots)) {
+    while let Some(state) = services.state(unit)?.filter(|state| is_at_work(state, was, roots)) {
         if begin.elapsed() > limit {
             return Err(PackageError::Busy { unit: unit.to_owned(), waited_secs: limit.as_secs() });
         }
