@@ -14,6 +14,7 @@ use crate::error::BundleError;
 use crate::head::Head;
 use crate::keys::KeyId;
 use crate::manifest::{Manifest, Slot};
+use crate::packages::PackageIndex;
 use crate::signature::SignatureState;
 use crate::trust::TrustStore;
 use crate::verify::Verified;
@@ -44,6 +45,9 @@ pub struct ReleaseInfo {
     pub slots: Vec<SlotInfo>,
     /// Sums over all parts.
     pub totals: BlockTotals,
+    /// What a package release is made of, if whoever asks has read its slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<PackageIndex>,
     /// Who signed. Empty when made from a verified bundle without a look at the list.
     pub signatures: Vec<SignatureInfo>,
 }
@@ -167,6 +171,7 @@ fn info(manifest: &Manifest, release: ReleaseRef, indexes: Option<&[BlockTotals]
         cmdline: manifest.cmdline.clone(),
         totals,
         slots,
+        packages: None,
         signatures: Vec::new(),
     }
 }

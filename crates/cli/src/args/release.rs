@@ -18,12 +18,15 @@ Examples:
         #[arg(value_name = "OUT")]
         out: PathBuf,
     },
-    /// Build a signed bundle from a directory with kernel, initrd and root image
+    /// Build a signed bundle from a directory with kernel, initrd and root image, or from packages
     #[command(after_help = "\
 Examples:
   lifeboat release build ./r2 --out r2.lfb --name lab-host --version 2.0 --serial 2 --key maker.key
   lifeboat release build ./r2 --out r1-r2.lfb --base r1.lfb --name lab-host --version 2.0 --serial 2 --key maker.key
+  lifeboat release build --packages ./debs --out r2.lfb --name kvm-host --version 2.0 --serial 2 --key maker.key
 DIR holds: kernel, initrd, root (or root.img); optional: stub, cmdline, osrel.
+With --packages, for hosts without banks: .deb files, or .rpm files; optional: remove (names of packages to be removed,
+one a line), packages.toml (reboot = \"always\" or \"if-needed\").
 Without a stub the systemd stub of this machine is used (Debian: systemd-boot-efi).")]
     Build(BuildArgs),
     /// Show what a bundle holds and who signed it
@@ -66,8 +69,11 @@ The release in it is the same one, with the same digest; it can be installed whe
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     /// Directory with the parts
-    #[arg(value_name = "DIR")]
-    pub(crate) dir: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "packages", conflicts_with = "packages")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Directory with packages, for hosts without banks
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["base", "no_verity"])]
+    pub(crate) packages: Option<PathBuf>,
     /// The bundle to write; takes the place of an older one
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

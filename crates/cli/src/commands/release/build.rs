@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_bank::verity::Verity;
 use lifeboat_bundle::{
-    BuildError, BundleBuilder, BundleError, DeltaBase, ReleaseDraft, Rules, SecretKey, TrustStore, slot,
+    BuildError, BundleBuilder, BundleError, DeltaBase, PackagesArchive, ReleaseDraft, Rules, SecretKey,
+    TrustStore, slot,
 };
 use lifeboat_device::ProtectedImage;
 use lifeboat_model::{ReleaseRef, Sha256Hex};
 
+use super::packages::{self, PackageFolder};
 use super::{bundle_error, load_trust, now, open_bundle};
 use crate::args::BuildArgs;
 use crate::error::{CliError, Kind, file_error};
@@ -44,16 +46,20 @@ struct Built<'a> {
 
 pub(super) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
     let key = load_secret(&args.key)?;
-    let parts = find_parts(&args.dir)?;
-    let draft = ReleaseDraft {
+    let mut draft = ReleaseDraft {
         name: args.name.clone(),
         version: args.version.clone(),
         serial: args.serial,
         created: created(),
         expires: args.expires.as_deref().map(parse_date).transpose()?,
         arch: "x86_64".to_owned(),
-        cmdline: cmdline(&args.dir)?,
+        cmdline: String::new(),
     };
+    let Some(dir) = &args.dir else {
+        return build_packages(ctx, args, draft, &key);
+    };
+    let parts = find_parts(dir)?;
+    draft.cmdline = cmdline(dir)?;
     let real = |path: &Path| path.canonicalize().ok();
     if let Some(part) =
         parts.iter().find(|part| real(&args.out).is_some_and(|out| real(&part.path) == Some(out)))
@@ -71,14 +77,48 @@ pub(super) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
     let base = args.base.as_deref().map(|path| load_base(path, args, &key)).transpose()?;
     let release =
         replace(&args.out, 0o644, |file| write_bundle(file, args, draft, &parts, &key, base.as_ref()))?;
+    tell(ctx, args, &release, &key, base.as_ref().map(DeltaBase::release))
+}
+
+/// A bundle of packages, for hosts without banks.
+fn build_packages(ctx: &Ctx, args: &BuildArgs, mut draft: ReleaseDraft, key: &SecretKey) -> Result<(), CliError> {
+    let folder = PackageFolder::read(args.packages.as_deref().unwrap_or(Path::new(".")))?;
+    draft.arch.clone_from(&folder.arch);
+    if ctx.dry_run {
+        ctx.out.say(packages::text(ctx, &folder.index).trim_end());
+        ctx.out.say(&format!("would write {}, signed by key {}", args.out.display(), key.id()));
+        return Ok(());
+    }
+    let fail = |cause| build_error(&args.out, cause);
+    let release = replace(&args.out, 0o644, |file| {
+        let archive = PackagesArchive::new(folder.index.clone(), |entry| folder.open(entry));
+        let archive = archive.map_err(|cause| {
+            CliError::new(Kind::Usage, "the packages make no release").because(cause)
+        })?;
+        let mut builder = BundleBuilder::new(draft, scratch_file(&args.out)?).map_err(fail)?.level(args.level);
+        let len = archive.total();
+        let mut line = ProgressLine::bytes("compressing", len);
+        let counted = Counted { file: BufReader::new(archive), done: &mut 0, line: &mut line };
+        builder.add_slot(slot::PACKAGES, counted, len).map_err(fail)?;
+        line.finish();
+        let mut out = BufWriter::new(file);
+        let release = builder.finish(&[key], &mut out).map_err(fail)?;
+        out.flush().map_err(|source| file_error("writing", &args.out, source))?;
+        Ok::<_, CliError>(release)
+    })?;
+    tell(ctx, args, &release, key, None)
+}
+
+/// Says what was written.
+fn tell(
+    ctx: &Ctx,
+    args: &BuildArgs,
+    release: &ReleaseRef,
+    key: &SecretKey,
+    base: Option<&ReleaseRef>,
+) -> Result<(), CliError> {
     let bytes = args.out.metadata().map_or(0, |metadata| metadata.len());
-    let built = Built {
-        file: &args.out,
-        bytes,
-        release: &release,
-        key_id: key.id().to_string(),
-        base: base.as_ref().map(DeltaBase::release),
-    };
+    let built = Built { file: &args.out, bytes, release, key_id: key.id().to_string(), base };
     ctx.out.object("release-built", &built, &release.digest.to_string(), || {
         let only = built.base.map_or_else(String::new, |base| format!(", only for hosts that run {base}"));
         format!(

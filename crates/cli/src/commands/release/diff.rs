@@ -11,6 +11,7 @@ use lifeboat_bundle::{
 use lifeboat_model::ReleaseRef;
 use serde::Serialize;
 
+use super::packages::{self, PackageDiff};
 use super::{bundle_error, load_trust, now, open_bundle};
 use crate::args::DiffArgs;
 use crate::error::CliError;
@@ -33,6 +34,9 @@ struct Diff {
     from_bank: u64,
     /// The same with the first bundle at hand.
     from_bundle: u64,
+    /// Packages that are not the same; only of package releases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packages: Option<Vec<PackageDiff>>,
 }
 
 /// A slot compared.
@@ -100,7 +104,11 @@ impl Seed for Claims {
 pub(super) fn diff(ctx: &Ctx, args: &DiffArgs) -> Result<(), CliError> {
     let trust = load_trust(&args.trust)?;
     let (from, to) = (opened(&args.from, &trust)?, opened(&args.to, &trust)?);
-    let diff = compare(chunked(&args.from, &from)?, chunked(&args.to, &to)?);
+    let mut diff = compare(chunked(&args.from, &from)?, chunked(&args.to, &to)?);
+    if let Some(after) = packages::index_of(&args.to, &to)? {
+        let before = packages::index_of(&args.from, &from)?;
+        diff.packages = Some(packages::compare(before.as_ref(), &after));
+    }
     ctx.out.object("release-diff", &diff, &diff.from_bank.to_string(), || text(ctx, &diff))
 }
 
@@ -155,6 +163,7 @@ fn compare(from: &ChunkedRelease, to: &ChunkedRelease) -> Diff {
         from_bank: sum(|slot| slot.from_bank.download),
         from_bundle: sum(|slot| slot.from_bundle.download),
         slots,
+        packages: None,
     }
 }
 
@@ -190,5 +199,8 @@ fn text(ctx: &Ctx, diff: &Diff) -> String {
         show_size(diff.whole),
         show_size(diff.index_bytes)
     ));
+    if let Some(packages) = &diff.packages {
+        text.push_str(&packages::diff_text(ctx, packages));
+    }
     text
 }

@@ -3,6 +3,7 @@
 mod build;
 mod delta;
 mod diff;
+mod packages;
 mod prune;
 mod pull;
 mod push;

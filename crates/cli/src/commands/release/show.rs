@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use lifeboat_bundle::{SignatureState, inspect};
+use lifeboat_bundle::{Rules, SignatureState, inspect};
 
-use super::{bundle_error, load_trust};
+use super::{bundle_error, load_trust, now, open_bundle, packages};
 use crate::error::CliError;
 use crate::files::FileAt;
 use crate::output::{Cell, Paint, Table};
@@ -21,7 +21,14 @@ pub(super) fn show_time(unix: u64) -> String {
 pub(super) fn show(ctx: &Ctx, path: &Path, trust: &[PathBuf]) -> Result<(), CliError> {
     let store = if trust.is_empty() { None } else { Some(load_trust(trust)?) };
     let file = FileAt::open(path, "the release")?.into_reader();
-    let info = inspect(file, store.as_ref()).map_err(|cause| bundle_error(path, cause))?;
+    let mut info = inspect(file, store.as_ref()).map_err(|cause| bundle_error(path, cause))?;
+    let is_packages = info.slots.iter().any(|slot| slot.name == lifeboat_bundle::slot::PACKAGES);
+    // What lies in a slot is told only of a bundle that somebody stands for.
+    let good = info.signatures.iter().any(|signature| signature.state == SignatureState::Good);
+    if let Some(store) = store.as_ref().filter(|_| is_packages && good) {
+        let bundle = open_bundle(path, store, &Rules { allow_expired: true, ..Rules::at(now()) })?;
+        info.packages = packages::index_of(path, &bundle)?;
+    }
     ctx.out.object("release", &info, &info.release.digest.to_string(), || {
         let release = &info.release;
         let expires = info.expires.map_or_else(|| "never".to_owned(), show_time);
@@ -42,6 +49,12 @@ pub(super) fn show(ctx: &Ctx, path: &Path, trust: &[PathBuf]) -> Result<(), CliE
         }
         text.push_str(&ctx.out.render(&slots));
         text.push('\n');
+        if let Some(index) = &info.packages {
+            text.push_str(&packages::text(ctx, index));
+            text.push('\n');
+        } else if is_packages {
+            text.push_str("a release of packages; they are listed with --trust KEY of its maker\n\n");
+        }
         let mut signatures = Table::new().column("SIGNED BY").column("SIGNATURE").flexible("COMMENT");
         for signature in &info.signatures {
             let state = match signature.state {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lifeboat_bundle::{Bundle, Rules, Verified, verify_all};
 
-use super::{bundle_error, load_trust, now, open_bundle};
+use super::{bundle_error, load_trust, now, open_bundle, packages};
 use crate::args::VerifyArgs;
 use crate::error::CliError;
 use crate::files::FileAt;
@@ -23,14 +23,17 @@ pub(super) fn verify(ctx: &Ctx, args: &VerifyArgs) -> Result<(), CliError> {
     let rules = Rules { min_serial: Some(args.min_serial), ..Rules::at(now()) };
     let bundle = open_bundle(&args.file, &trust, &rules)?;
     verify_to_end(&args.file, &bundle)?;
-    let info = bundle.describe();
+    let mut info = bundle.describe();
+    info.packages = packages::verify(&args.file, &bundle)?;
     ctx.out.object("release", &info, &info.release.digest.to_string(), || {
         let size = show_size(bundle.manifest().decoded_len());
+        let count = info.packages.as_ref().map(|index| format!(", {} packages", index.packages.len()));
         format!(
-            "{}: {} serial {}: signature good, {size} verified\n",
+            "{}: {} serial {}: signature good, {size} verified{}\n",
             args.file.display(),
             info.release,
-            info.release.serial
+            info.release.serial,
+            count.unwrap_or_default()
         )
     })
 }
