@@ -216,6 +216,9 @@ impl Commands {
         }
         if self.machine().boot_id == boot_id_before {
             self.not_held()?;
+            if let System::Packages(host) = &self.system {
+                host.ready_to_reboot(progress)?;
+            }
             return Ok(None);
         }
         progress("checking health", 0, 0);

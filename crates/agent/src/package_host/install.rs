@@ -268,6 +268,22 @@ impl PackageHost {
         Err(Refusal { reason: format!("{reason}; {what}"), retriable: false })
     }
 
+    /// Before a reboot that is no trial.
+    pub(crate) fn ready_to_reboot(&self, progress: Tell<'_>) -> Result<(), Refusal> {
+        let _work = self.work();
+        let record = self.record().map_err(|error| Refusal::for_now(&error))?;
+        self.untried_back(record, progress)
+    }
+
+    /// Whatever boots next is what is installed: so that has to be what runs.
+    fn untried_back(&self, record: Generations, progress: Tell<'_>) -> Result<(), Refusal> {
+        if matches!(record.next, Next::Upgraded { .. } | Next::Trying { .. } | Next::Installing { .. }) {
+            let guard = self.open_guard().map_err(|error| Refusal::for_now(&error))?;
+            self.clear(&guard, record, progress)?;
+        }
+        Ok(())
+    }
+
     /// Nothing if a reboot is due; otherwise what the boot came to.
     pub(crate) fn reboot_into(
         &self,
@@ -286,12 +302,7 @@ impl PackageHost {
             return Err(Refusal { reason, retriable: true });
         }
         if bank == active {
-            // Whatever boots next would be what is installed: so that has to be what runs.
-            if matches!(record.next, Next::Upgraded { .. } | Next::Trying { .. } | Next::Installing { .. }) {
-                let guard = self.open_guard().map_err(|error| Refusal::for_now(&error))?;
-                self.clear(&guard, record, progress)?;
-            }
-            return Ok(None);
+            return self.untried_back(record, progress).map(|()| None);
         }
         let next = match &record.next {
             Next::Upgraded { release, transaction, .. } | Next::Trying { release, transaction, .. } => {

@@ -189,6 +189,9 @@ fn another_release_or_a_reboot_as_it_is_takes_an_untried_one_back_first() {
     agent.install(&lab, &second);
     let copy = lab.copy();
     let (mut other, _) = copy.start();
+    let (plain, stay) = (lab.copy(), AgentCommand::Reboot { boot_id_before: lab.boot() });
+    assert_eq!(plain.start().0.order("stay", &stay), Reply::Reboot);
+    assert_eq!(plain.versions(), ["alpha 1", "beta 1"]);
     let stay = AgentCommand::RebootInto { bank: Bank::A, boot_id_before: copy.boot() };
     assert_eq!(other.order("stay", &stay), Reply::Reboot);
     assert_eq!(copy.versions(), ["alpha 1", "beta 1"], "the reboot brings what runs, not what waits");

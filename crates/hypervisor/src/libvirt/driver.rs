@@ -387,12 +387,9 @@ impl LibvirtDriver {
         let Some(status) = told.status.as_ref().filter(|_| told.connected) else {
             return Err((format!("the agent of {host} is not connected; see: lifeboatd host list"), true));
         };
-        if status.kind == HostKind::Packages {
-            let reason = format!(
-                "{host} lives from packages and has no banks; upgrade it with lifeboat-agent packages, or install it \
-                 with banks: lifeboat host install"
-            );
-            return Err((reason, false));
+        if status.banks.is_empty() {
+            let notes = status.notes.join("; ");
+            return Err((format!("the agent of {host} does not know what is installed there: {notes}"), false));
         }
         if let Some(held) = &status.held {
             return Err((format!("{host} is held back from rebooting: {held}"), false));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_libvirt::Uuid;
-use lifeboat_model::agent::{AgentStatus, HostKind};
+use lifeboat_model::agent::AgentStatus;
 use lifeboat_model::{
     Bank, BankState, BankView, GuestId, GuestView, HostId, HostView, Mib, PoolName, ReleaseVersion, World,
     WorldError,
@@ -164,7 +164,8 @@ impl Pool {
         let memory = told.read.as_ref().map_or(said.and_then(super::KvmHost::memory).unwrap_or(Mib(0)), |read| {
             memory(read, said.and_then(super::KvmHost::memory))
         });
-        let banked = status.filter(|status| status.kind == HostKind::Banks);
+        // A host without banks tells of its generations of packages as of banks; one whose record is damaged of none.
+        let banked = status.filter(|status| !status.banks.is_empty());
         HostView {
             id: id.clone(),
             memory,
