@@ -11,8 +11,8 @@ use thiserror::Error;
 use crate::devices::{Devices, know_devices};
 use crate::facts::{Package, read_host, read_nics, read_packages, read_product};
 use crate::form::{
-    BackupWriter, BankFact, Entry, FileMaker, FormError, Index, Kind, LeftOut, Made, Product, Purpose, SCHEMA,
-    SectionWriter,
+    BackupWriter, BankFact, Entry, FileMaker, FormError, Index, Kind, LeftOut, Made, Product, Purpose,
+    SCHEMA, SectionWriter,
 };
 use crate::path::RelPath;
 use crate::root::{Root, RootError, Section, Tree, capture_file, read_tree};
@@ -65,7 +65,10 @@ pub struct BackupRequest<'a> {
 
 impl std::fmt::Debug for BackupRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BackupRequest").field("sys", &self.sys).field("made", &self.made).finish_non_exhaustive()
+        f.debug_struct("BackupRequest")
+            .field("sys", &self.sys)
+            .field("made", &self.made)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,7 +129,8 @@ pub(crate) fn write_backup(
     for section in Section::ALL {
         let mut out = writer.section(section.word())?;
         for (name, document) in documents(root, request, section, &tree)? {
-            let json = serde_json::to_vec(&document).map_err(|source| BackupError::Document { section, source })?;
+            let json =
+                serde_json::to_vec(&document).map_err(|source| BackupError::Document { section, source })?;
             out.document(name, &json)?;
         }
         write_section(root, section, &tree, &mut out)?;
@@ -168,16 +172,24 @@ fn documents(
             vec![(document::LIVE, serde_json::to_value(&request.live).map_err(json)?)]
         }
         Section::Packages => {
-            let packages = if request.packages.is_empty() { read_packages(root)? } else { request.packages.clone() };
+            let packages =
+                if request.packages.is_empty() { read_packages(root)? } else { request.packages.clone() };
             vec![(document::PACKAGES, serde_json::to_value(packages).map_err(json)?)]
         }
-        Section::Libvirt | Section::Identity | Section::Users | Section::Schedule | Section::Configuration => {
-            Vec::new()
-        }
+        Section::Libvirt
+        | Section::Identity
+        | Section::Users
+        | Section::Schedule
+        | Section::Configuration => Vec::new(),
     })
 }
 
-fn write_section(root: &Root, section: Section, tree: &Tree, out: &mut SectionWriter) -> Result<(), BackupError> {
+fn write_section(
+    root: &Root,
+    section: Section,
+    tree: &Tree,
+    out: &mut SectionWriter,
+) -> Result<(), BackupError> {
     let mut above: BTreeSet<RelPath> = BTreeSet::new();
     for found in tree.found.iter().filter(|found| found.section == section) {
         let path = &found.entry.path;
@@ -197,7 +209,11 @@ fn write_section(root: &Root, section: Section, tree: &Tree, out: &mut SectionWr
 }
 
 /// Writes one entry, with its content if it is a file. Gives the digest of that.
-pub(crate) fn write_entry(root: &Root, entry: &Entry, out: &mut SectionWriter) -> Result<Option<Sha256Hex>, RootError> {
+pub(crate) fn write_entry(
+    root: &Root,
+    entry: &Entry,
+    out: &mut SectionWriter,
+) -> Result<Option<Sha256Hex>, RootError> {
     if let Kind::File { .. } = entry.kind {
         return capture_file(root, entry, out).map(|(_, digest)| Some(digest));
     }

@@ -144,15 +144,12 @@ fn unshown(text: &str) -> Vec<u8> {
     while let Some((before, after)) = rest.split_once("\\x") {
         bytes.extend_from_slice(before.as_bytes());
         let number = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        rest = match number {
-            Some(byte) => {
-                bytes.push(byte);
-                after.get(2..).unwrap_or_default()
-            }
-            None => {
-                bytes.extend_from_slice(b"\\x");
-                after
-            }
+        rest = if let Some(byte) = number {
+            bytes.push(byte);
+            after.get(2..).unwrap_or_default()
+        } else {
+            bytes.extend_from_slice(b"\\x");
+            after
         };
     }
     bytes.extend_from_slice(rest.as_bytes());
@@ -177,6 +174,8 @@ pub fn shown(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]

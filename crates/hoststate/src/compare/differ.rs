@@ -106,7 +106,8 @@ pub fn diff(old: &Backup, new: &Backup, secrets: bool) -> Result<Differences, Di
             return true;
         }
         let (Some(before), Some(after)) = (old_texts.get(&change.path), new_texts.get(&change.path)) else {
-            let secret = |listing: &Listing| listing.get(&change.path).is_some_and(|item| is_secret(&item.entry));
+            let secret =
+                |listing: &Listing| listing.get(&change.path).is_some_and(|item| is_secret(&item.entry));
             change.not_shown = Some(if !secrets && (secret(&a) || secret(&b)) {
                 "not everybody may read it"
             } else {
@@ -137,7 +138,13 @@ pub fn diff(old: &Backup, new: &Backup, secrets: bool) -> Result<Differences, Di
         let name = index.host.hostname.as_deref().unwrap_or("a host without a name");
         format!("{name}, {}, {}", index.product, index.made.time)
     };
-    Ok(Differences { old: of(old), new: of(new), general: general(old, new), changes, facts: semantic::documents(old, new)? })
+    Ok(Differences {
+        old: of(old),
+        new: of(new),
+        general: general(old, new),
+        changes,
+        facts: semantic::documents(old, new)?,
+    })
 }
 
 fn lines_of(lines: &[String]) -> Vec<&str> {
@@ -179,7 +186,11 @@ fn general(old: &Backup, new: &Backup) -> Vec<String> {
         ("kernel", &a.host.kernel, &b.host.kernel),
     ] {
         if x != y {
-            lines.push(format!("{what} {} → {}", x.clone().unwrap_or_else(none), y.clone().unwrap_or_else(none)));
+            lines.push(format!(
+                "{what} {} → {}",
+                x.clone().unwrap_or_else(none),
+                y.clone().unwrap_or_else(none)
+            ));
         }
     }
     if a.banks != b.banks {
@@ -275,7 +286,10 @@ fn texts_wanted(changes: &[Change], a: &Listing, b: &Listing, secrets: bool) -> 
 }
 
 /// The content of some small files.
-pub(crate) fn contents(backup: &Backup, wanted: &BTreeSet<RelPath>) -> Result<BTreeMap<RelPath, Vec<u8>>, FormError> {
+pub(crate) fn contents(
+    backup: &Backup,
+    wanted: &BTreeSet<RelPath>,
+) -> Result<BTreeMap<RelPath, Vec<u8>>, FormError> {
     let mut found = BTreeMap::new();
     if wanted.is_empty() {
         return Ok(found);

@@ -17,7 +17,11 @@ pub(super) fn documents(old: &Backup, new: &Backup) -> Result<Vec<(&'static str,
     let add = |section, list: Vec<String>, lines: &mut Vec<(&'static str, String)>| {
         lines.extend(list.into_iter().map(|line| (section, line)));
     };
-    add("network", nics(&load(old, "network", document::NICS)?, &load(new, "network", document::NICS)?), &mut lines);
+    add(
+        "network",
+        nics(&load(old, "network", document::NICS)?, &load(new, "network", document::NICS)?),
+        &mut lines,
+    );
     let known = |backup| load::<KnownDevice>(backup, "storage", document::DEVICES);
     add("storage", devices(&known(old)?, &known(new)?), &mut lines);
     let live = |backup| load::<LiveDefinition>(backup, "libvirt", document::LIVE);
@@ -45,7 +49,9 @@ fn keyed<T: Serialize>(old: &[T], new: &[T], what: &str, key: impl Fn(&T) -> Str
             Some(_) => {}
         }
     }
-    lines.extend(new.keys().filter(|name| !old.contains_key(*name)).map(|name| format!("{what} {name} is new")));
+    lines.extend(
+        new.keys().filter(|name| !old.contains_key(*name)).map(|name| format!("{what} {name} is new")),
+    );
     lines
 }
 
@@ -59,7 +65,12 @@ fn fields(what: &str, name: &str, before: &serde_json::Value, after: &serde_json
     let changed = before.iter().filter(|(field, value)| after.get(*field) != Some(*value));
     changed
         .map(|(field, value)| {
-            format!("{what} {name}: {} {} → {}", field.replace('_', " "), word(Some(value)), word(after.get(field)))
+            format!(
+                "{what} {name}: {} {} → {}",
+                field.replace('_', " "),
+                word(Some(value)),
+                word(after.get(field))
+            )
         })
         .collect()
 }
@@ -81,7 +92,8 @@ fn nics(old: &[Nic], new: &[Nic]) -> Vec<String> {
         }
     }
     // A card under another name was told as such.
-    let rest = |list: &[Nic]| -> Vec<Nic> { list.iter().filter(|nic| !told.contains(&nic.name)).cloned().collect() };
+    let rest =
+        |list: &[Nic]| -> Vec<Nic> { list.iter().filter(|nic| !told.contains(&nic.name)).cloned().collect() };
     lines.extend(keyed(&rest(old), &rest(new), "interface", |nic| nic.name.clone()));
     lines
 }

@@ -58,6 +58,7 @@ fn script(old: &[&str], new: &[&str]) -> Option<Vec<Step>> {
 }
 
 /// Walks the way back from its end.
+#[expect(clippy::many_single_char_names, reason = "the names of Myers' paper")]
 fn back(trace: &[Vec<usize>], n: usize, m: usize, at: impl Fn(isize) -> usize) -> Vec<Step> {
     let (mut x, mut y) = (n.cast_signed(), m.cast_signed());
     let mut steps = Vec::new();
@@ -91,7 +92,9 @@ fn hunks(steps: &[Step], old: &[&str], new: &[&str]) -> String {
         let last = rest.get(near).unwrap_or(first);
         let (from, to) = (first.saturating_sub(CONTEXT), (last + CONTEXT + 1).min(steps.len()));
         rest = rest.get(near + 1..).unwrap_or_default();
-        let before = |kind: Step| steps.iter().take(from).filter(|step| **step == Step::Keep || **step == kind).count();
+        let before = |kind: Step| {
+            steps.iter().take(from).filter(|step| **step == Step::Keep || **step == kind).count()
+        };
         let (mut a, mut b) = (before(Step::Remove), before(Step::Add));
         let within = steps.get(from..to).unwrap_or_default();
         let count = |kind: Step| within.iter().filter(|step| **step == Step::Keep || **step == kind).count();
@@ -115,19 +118,21 @@ fn hunks(steps: &[Step], old: &[&str], new: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]
     fn a_difference_applied_gives_the_new_text() {
+        const WORDS: [&str; 5] = ["a", "b", "c", "d", "e"];
         // A small generator of texts, the same in every run.
         let mut seed = 7_u64;
         let mut random = |below: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) % below
+            usize::try_from((seed >> 33) % below).unwrap()
         };
-        const WORDS: [&str; 5] = ["a", "b", "c", "d", "e"];
         for _ in 0..500 {
-            let mut text = |len| -> Vec<&str> { (0..len).map(|_| WORDS[random(5) as usize]).collect() };
+            let mut text = |len| -> Vec<&str> { (0..len).map(|_| WORDS[random(5)]).collect() };
             let (old, new) = (text(12), text(9));
             let steps = script(&old, &new).unwrap();
             let (mut at, mut made, mut added) = (0, Vec::new(), new.iter());

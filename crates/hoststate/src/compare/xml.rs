@@ -84,6 +84,8 @@ fn tag(start: &BytesStart<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::canonical;
 
     #[test]

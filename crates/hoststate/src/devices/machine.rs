@@ -19,7 +19,8 @@ impl MachineDevices {
     pub fn new(topology: &Topology) -> Self {
         let index = NameIndex::new(topology);
         let lasting = topology.devices.iter().filter(|device| device.identity.is_durable());
-        let candidates = lasting.take(CANDIDATES).map(|device| format!("/dev/{} ({})", device.kernel, device.identity));
+        let candidates =
+            lasting.take(CANDIDATES).map(|device| format!("/dev/{} ({})", device.kernel, device.identity));
         Self { candidates: candidates.collect(), index }
     }
 }
@@ -40,7 +41,13 @@ impl Devices for MachineDevices {
         let mut names: Vec<String> = present.map(|alias| alias.name).collect();
         // An id before a place, and the form that says most before the others.
         let rank = |name: &String| {
-            let order = ["/dev/disk/by-id/wwn-", "/dev/disk/by-id/nvme-", "/dev/disk/by-id/", "/dev/mapper/", "/dev/disk/by-"];
+            let order = [
+                "/dev/disk/by-id/wwn-",
+                "/dev/disk/by-id/nvme-",
+                "/dev/disk/by-id/",
+                "/dev/mapper/",
+                "/dev/disk/by-",
+            ];
             order.iter().position(|start| name.starts_with(start)).unwrap_or(order.len())
         };
         names.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));

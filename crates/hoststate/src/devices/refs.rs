@@ -49,11 +49,12 @@ fn form_of(path: &RelPath) -> Option<Form> {
         "etc/tgt",
     ];
     let text = path.as_str()?;
-    if text == "etc/fstab" || (path.is_within("etc/fstab.d") && text.ends_with(".fstab")) {
+    let is_named = |end| std::path::Path::new(text).extension().is_some_and(|extension| extension == end);
+    if text == "etc/fstab" || (path.is_within("etc/fstab.d") && is_named("fstab")) {
         Some(Form::Fstab)
     } else if text == "etc/crypttab" {
         Some(Form::Crypttab)
-    } else if path.is_within("etc/libvirt") && text.ends_with(".xml") {
+    } else if path.is_within("etc/libvirt") && is_named("xml") {
         Some(Form::Xml)
     } else {
         WORDS.iter().any(|folder| path.is_within(folder)).then_some(Form::Words)
@@ -84,11 +85,24 @@ pub fn find_references(path: &RelPath, bytes: &[u8]) -> Vec<Reference> {
 fn names_a_device(word: &str) -> bool {
     const TAGS: [&str; 6] = ["UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ID=", "MD_UUID="];
     const NOT: [&str; 12] = [
-        "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/shm", "/dev/pts", "/dev/tty", "/dev/hugepages",
-        "/dev/console", "/dev/kvm", "/dev/full", "/dev/loop",
+        "/dev/null",
+        "/dev/zero",
+        "/dev/random",
+        "/dev/urandom",
+        "/dev/shm",
+        "/dev/pts",
+        "/dev/tty",
+        "/dev/hugepages",
+        "/dev/console",
+        "/dev/kvm",
+        "/dev/full",
+        "/dev/loop",
     ];
-    let tagged = TAGS.iter().any(|tag| word.strip_prefix(tag).is_some_and(|rest| !rest.trim_matches('"').is_empty()));
-    let path = word.strip_prefix("/dev/").is_some_and(|rest| !rest.is_empty() && !rest.contains(['*', '?', '[', '|']));
+    let tagged =
+        TAGS.iter().any(|tag| word.strip_prefix(tag).is_some_and(|rest| !rest.trim_matches('"').is_empty()));
+    let path = word
+        .strip_prefix("/dev/")
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains(['*', '?', '[', '|']));
     tagged || (path && !NOT.iter().any(|not| word.starts_with(not)))
 }
 
@@ -101,7 +115,11 @@ fn fields(line: &str, at: usize, which: &[usize], found: &mut Vec<Reference>) {
     let options = parts.get(3).copied().unwrap_or_default();
     let optional = options.split(',').any(|option| matches!(option, "noauto" | "nofail"));
     for part in which.iter().filter_map(|i| parts.get(*i)).filter(|part| names_a_device(part)) {
-        found.push(Reference { offset: at + (part.as_ptr() as usize - start), name: (*part).to_owned(), optional });
+        found.push(Reference {
+            offset: at + (part.as_ptr() as usize - start),
+            name: (*part).to_owned(),
+            optional,
+        });
     }
 }
 
@@ -147,7 +165,9 @@ fn attributes(line: &str, at: usize, found: &mut Vec<Reference>) {
             continue;
         };
         let owned = before.trim_end_matches(['"', '\'']).trim_end();
-        if names_a_device(name) && (owned.ends_with("dev=") || owned.ends_with("path=") || owned.ends_with("file=")) {
+        if names_a_device(name)
+            && (owned.ends_with("dev=") || owned.ends_with("path=") || owned.ends_with("file="))
+        {
             found.push(Reference {
                 offset: at + (after.as_ptr() as usize - start),
                 name: name.to_owned(),
@@ -161,6 +181,8 @@ fn attributes(line: &str, at: usize, found: &mut Vec<Reference>) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     fn names(path: &str, text: &str) -> Vec<(String, bool)> {
@@ -179,11 +201,16 @@ mod tests {
         let pair = |name: &str, optional| (name.to_owned(), optional);
         assert_eq!(
             names("etc/fstab", fstab),
-            [pair("UUID=ab-1", false), pair("/dev/disk/by-id/cciss-36-part2", true), pair("/dev/cdrom", true)]
+            [
+                pair("UUID=ab-1", false),
+                pair("/dev/disk/by-id/cciss-36-part2", true),
+                pair("/dev/cdrom", true)
+            ]
         );
         let crypttab = "swap /dev/sda3 /dev/urandom swap\ndata PARTUUID=01 none luks,nofail\n";
         assert_eq!(names("etc/crypttab", crypttab), [pair("/dev/sda3", false), pair("PARTUUID=01", true)]);
-        let mdadm = "DEVICE /dev/sda1 /dev/sdb1 # two\nARRAY /dev/md0 UUID=1:2:3:4 devices=/dev/sdc1,/dev/sdd1\n";
+        let mdadm =
+            "DEVICE /dev/sda1 /dev/sdb1 # two\nARRAY /dev/md0 UUID=1:2:3:4 devices=/dev/sdc1,/dev/sdd1\n";
         assert_eq!(
             names("etc/mdadm/mdadm.conf", mdadm),
             ["/dev/sda1", "/dev/sdb1", "/dev/md0", "/dev/sdc1", "/dev/sdd1"].map(|name| pair(name, false))

@@ -112,11 +112,8 @@ pub fn resolve_devices(known: &[KnownDevice], devices: &dyn Devices) -> Vec<Devi
 }
 
 fn outcome_of(known: &KnownDevice, devices: &dyn Devices) -> Outcome {
-    let unclear = |why: String| Outcome::Unclear {
-        why,
-        had: known.names.clone(),
-        candidates: devices.candidates(),
-    };
+    let unclear =
+        |why: String| Outcome::Unclear { why, had: known.names.clone(), candidates: devices.candidates() };
     let here = devices.resolve(&known.name);
     let Some(identity) = &known.identity else {
         return match here {
@@ -127,7 +124,8 @@ fn outcome_of(known: &KnownDevice, devices: &dyn Devices) -> Outcome {
     match &here {
         Ok(device) if device.identity == *identity => {
             // The name found it; whether the system finds it by this spelling is another question.
-            let spelled = devices.names_of(identity).contains(&known.name) || !known.name.starts_with("/dev/");
+            let spelled =
+                devices.names_of(identity).contains(&known.name) || !known.name.starts_with("/dev/");
             return match (spelled, better_name(known, identity, devices)) {
                 (false, Some(to)) => Outcome::Renamed { to, why: device.why.clone() },
                 _ => Outcome::Same { node: device.node.clone() },
@@ -139,7 +137,8 @@ fn outcome_of(known: &KnownDevice, devices: &dyn Devices) -> Outcome {
         // Known by its place only: by what comes first here it would be guessed.
         return unclear(match here {
             Ok(device) => format!(
-                "it was known by its place only ({identity}), and the name stands for {} here", device.identity
+                "it was known by its place only ({identity}), and the name stands for {} here",
+                device.identity
             ),
             Err(error) => format!("it was known by its place only ({identity}): {error}"),
         });
@@ -149,9 +148,10 @@ fn outcome_of(known: &KnownDevice, devices: &dyn Devices) -> Outcome {
             Some(to) => Outcome::Renamed { to, why: device.why },
             None => unclear(format!("{} is it, and has no name that lasts", device.node)),
         },
-        (Err(DeviceError::Unknown), Ok(other)) => {
-            unclear(format!("the name stands for another device here ({}), and {identity} is not here", other.identity))
-        }
+        (Err(DeviceError::Unknown), Ok(other)) => unclear(format!(
+            "the name stands for another device here ({}), and {identity} is not here",
+            other.identity
+        )),
         (Err(error), _) => unclear(format!("{identity}: {error}")),
     }
 }

@@ -24,7 +24,9 @@ pub fn read_host(root: &Root, sys: &Path, kernel: Option<String>, arch: Option<S
     HostFacts {
         hostname: root.text("etc/hostname").and_then(line),
         machine_id: root.text("etc/machine-id").and_then(line).filter(|id| id != "uninitialized"),
-        dmi_uuid: dmi("product_uuid").map(|uuid| uuid.to_lowercase()).filter(|uuid| tells_machines_apart(uuid)),
+        dmi_uuid: dmi("product_uuid")
+            .map(|uuid| uuid.to_lowercase())
+            .filter(|uuid| tells_machines_apart(uuid)),
         dmi_serial: dmi("product_serial"),
         dmi_model: (!model.is_empty()).then(|| model.join(" ")),
         kernel,

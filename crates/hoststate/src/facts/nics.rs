@@ -82,8 +82,10 @@ pub enum NicMove {
 /// Reads the interfaces from a tree like `/sys`. Taps of guests are left out: they come and go.
 pub fn read_nics(sys: &Path) -> Vec<Nic> {
     let Ok(folder) = fs::read_dir(sys.join("class/net")) else { return Vec::new() };
-    let mut names: Vec<String> =
-        folder.filter_map(|item| item.ok()?.file_name().into_string().ok()).filter(|name| name != "lo").collect();
+    let mut names: Vec<String> = folder
+        .filter_map(|item| item.ok()?.file_name().into_string().ok())
+        .filter(|name| name != "lo")
+        .collect();
     names.sort();
     names.into_iter().take(4096).filter_map(|name| read_nic(sys, name)).collect()
 }
@@ -119,7 +121,9 @@ fn read_nic(sys: &Path, name: String) -> Option<Nic> {
         target.file_name()?.to_str().map(str::to_owned)
     };
     let members = if kind == NicKind::Bond {
-        text("bonding/slaves").map(|text| text.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
+        text("bonding/slaves")
+            .map(|text| text.split_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default()
     } else {
         let ports = fs::read_dir(place.join("brif"));
         let mut ports: Vec<String> = ports
@@ -155,16 +159,17 @@ fn is_pci(text: &str) -> bool {
     let lens = [4, 2, 2, 1];
     text.len() == 12
         && lens.iter().all(|len| {
-            parts.next().is_some_and(|part| part.len() == *len && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            parts
+                .next()
+                .is_some_and(|part| part.len() == *len && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
         })
         && parts.next().is_none()
 }
 
 /// What became of the cards: by permanent address first, by place on the bus where no address is known.
 pub fn match_nics(there: &[Nic], here: &[Nic]) -> Vec<NicMove> {
-    let cards = |list: &[Nic]| -> Vec<Nic> {
-        list.iter().filter(|nic| nic.kind == NicKind::Card).cloned().collect()
-    };
+    let cards =
+        |list: &[Nic]| -> Vec<Nic> { list.iter().filter(|nic| nic.kind == NicKind::Card).cloned().collect() };
     let (there, here) = (cards(there), cards(here));
     let one = |test: &dyn Fn(&Nic) -> bool| {
         let mut found = here.iter().filter(|nic| test(nic));
@@ -174,7 +179,8 @@ pub fn match_nics(there: &[Nic], here: &[Nic]) -> Vec<NicMove> {
         .iter()
         .map(|nic| {
             let by_mac = nic.permanent_mac.as_ref().and_then(|mac| {
-                one(&|other| other.permanent_mac.as_ref() == Some(mac)).map(|other| (other, format!("address {mac}")))
+                one(&|other| other.permanent_mac.as_ref() == Some(mac))
+                    .map(|other| (other, format!("address {mac}")))
             });
             let by_place = || {
                 let pci = nic.pci.as_ref()?;
@@ -199,9 +205,7 @@ pub fn match_nics(there: &[Nic], here: &[Nic]) -> Vec<NicMove> {
         .into_iter()
         .filter_map(|(nic, now)| match now {
             Some((now, _)) if now.name == nic.name => None,
-            Some((now, by)) => {
-                Some(NicMove::Renamed { was: nic.name.clone(), now: now.name.clone(), by })
-            }
+            Some((now, by)) => Some(NicMove::Renamed { was: nic.name.clone(), now: now.name.clone(), by }),
             None => Some(NicMove::Missing {
                 was: nic.name.clone(),
                 known_by: known_by(nic),
@@ -212,10 +216,11 @@ pub fn match_nics(there: &[Nic], here: &[Nic]) -> Vec<NicMove> {
 }
 
 fn known_by(nic: &Nic) -> String {
-    let parts: Vec<String> = [("address", nic.permanent_mac.as_ref().or(nic.mac.as_ref())), ("PCI place", nic.pci.as_ref())]
-        .into_iter()
-        .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
-        .collect();
+    let parts: Vec<String> =
+        [("address", nic.permanent_mac.as_ref().or(nic.mac.as_ref())), ("PCI place", nic.pci.as_ref())]
+            .into_iter()
+            .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
+            .collect();
     if parts.is_empty() { "nothing that lasts is known of it".to_owned() } else { parts.join(", ") }
 }
 
@@ -266,8 +271,16 @@ mod tests {
 
     #[test]
     fn a_card_is_known_by_its_address_then_by_its_place_never_by_its_name() {
-        let there = [card("eth0", Some("aa"), Some("p0")), card("eth1", Some("bb"), None), card("eth2", None, Some("p2"))];
-        let here = [card("eth0", Some("bb"), None), card("eth1", Some("aa"), Some("p9")), card("ens2", None, Some("p2"))];
+        let there = [
+            card("eth0", Some("aa"), Some("p0")),
+            card("eth1", Some("bb"), None),
+            card("eth2", None, Some("p2")),
+        ];
+        let here = [
+            card("eth0", Some("bb"), None),
+            card("eth1", Some("aa"), Some("p9")),
+            card("ens2", None, Some("p2")),
+        ];
         let moves = match_nics(&there, &here);
         let renamed = |was: &str, now: &str, by: &str| NicMove::Renamed {
             was: was.to_owned(),
@@ -283,7 +296,9 @@ mod tests {
             ]
         );
         let gone = match_nics(&there[..1], &[card("eth0", Some("cc"), Some("p0"))]);
-        assert!(matches!(&gone[0], NicMove::Missing { candidates, .. } if candidates == &["eth0 (address cc, PCI place p0)"]));
+        assert!(
+            matches!(&gone[0], NicMove::Missing { candidates, .. } if candidates == &["eth0 (address cc, PCI place p0)"])
+        );
     }
 
     #[test]

@@ -28,7 +28,10 @@ pub fn read_packages(root: &Root) -> Result<Vec<Package>, RootError> {
 
 fn package(stanza: &str) -> Option<Package> {
     let field = |key: &str| {
-        stanza.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(|value| value.trim().to_owned())
+        stanza
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+            .map(|value| value.trim().to_owned())
     };
     Some(Package {
         name: field("Package")?,

@@ -32,7 +32,8 @@ pub fn read_product(root: &Root) -> Option<Product> {
         let text = root.text(source)?;
         let value = |key| value_of(&text, key);
         let id = value("ID")?;
-        let version = value("VERSION_ID").or_else(|| value("VERSION_CODENAME")).unwrap_or_else(|| "rolling".to_owned());
+        let version =
+            value("VERSION_ID").or_else(|| value("VERSION_CODENAME")).unwrap_or_else(|| "rolling".to_owned());
         Some(Product {
             name: value("PRETTY_NAME").or_else(|| value("NAME")).unwrap_or_else(|| id.clone()),
             id,

@@ -97,7 +97,11 @@ impl Backup {
     }
 
     /// A document of a section; none if it does not have it.
-    pub fn document<T: DeserializeOwned>(&self, section: &str, document: &str) -> Result<Option<T>, FormError> {
+    pub fn document<T: DeserializeOwned>(
+        &self,
+        section: &str,
+        document: &str,
+    ) -> Result<Option<T>, FormError> {
         let Some(mut reader) = self.section(section)? else { return Ok(None) };
         while let Some(Record::Document { name, bytes }) = reader.next()? {
             if name == document {
@@ -205,7 +209,10 @@ fn read_index(file: &Arc<File>, path: &Path, len: u64) -> Result<Index, FormErro
         return Err(damaged(path, "its form is not one"));
     }
     if size > INDEX_LIMIT || at < PREAMBLE || at.checked_add(size) != Some(len) {
-        return Err(damaged(path, format!("its index should end it, and it has {len} bytes: it was cut or added to")));
+        return Err(damaged(
+            path,
+            format!("its index should end it, and it has {len} bytes: it was cut or added to"),
+        ));
     }
     let mut json = Vec::new();
     let mut range = Range { file: Arc::clone(file), at, left: size };

@@ -15,8 +15,6 @@ mod writer;
 pub use entry::{Entry, Kind, Meta, Xattr};
 pub use error::FormError;
 pub use file::{Backup, PathLine};
-pub use index::{
-    BankFact, FORM, HostFacts, Index, LeftOut, Made, Product, Purpose, SCHEMA, SectionInfo,
-};
+pub use index::{BankFact, FORM, HostFacts, Index, LeftOut, Made, Product, Purpose, SCHEMA, SectionInfo};
 pub use reader::{FilePart, Record, SectionReader};
 pub use writer::{BackupWriter, FileMaker, SectionWriter};

@@ -101,7 +101,9 @@ impl<R: Read> SectionReader<R> {
         match code {
             kind::END => {
                 self.ended = true;
-                if self.left > 0 || self.source.read(&mut [0]).map_err(FormError::io("unpacking", &self.path))? > 0 {
+                if self.left > 0
+                    || self.source.read(&mut [0]).map_err(FormError::io("unpacking", &self.path))? > 0
+                {
                     return Err(self.refused("something comes behind its end"));
                 }
                 Ok(None)
@@ -189,7 +191,8 @@ impl<R: Read> SectionReader<R> {
     }
 
     fn kind(&mut self, code: u8, size: u64, path: &RelPath) -> Result<Kind, FormError> {
-        let pair = || (u32::try_from(size >> 32).unwrap_or(0), u32::try_from(size & 0xffff_ffff).unwrap_or(0));
+        let pair =
+            || (u32::try_from(size >> 32).unwrap_or(0), u32::try_from(size & 0xffff_ffff).unwrap_or(0));
         let kind = match code {
             kind::DIRECTORY if size == 0 => Kind::Directory,
             kind::ON_THE_WAY if size == 0 => Kind::OnTheWay,
@@ -208,7 +211,8 @@ impl<R: Read> SectionReader<R> {
                 self.bytes(usize::try_from(size).unwrap_or(0), &mut first)?;
                 let first = RelPath::new(&first)?;
                 if !self.files.contains(&first) {
-                    return Err(self.refused(&format!("{path} is another name of {first}, which is no file before it")));
+                    return Err(self
+                        .refused(&format!("{path} is another name of {first}, which is no file before it")));
                 }
                 Kind::HardLink { first }
             }

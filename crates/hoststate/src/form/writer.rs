@@ -14,6 +14,8 @@ use super::stream::{
 };
 use super::{Entry, FORM, FormError, Index, Kind, SectionInfo};
 
+/// [`PREAMBLE`] as a length in memory.
+const HEAD: usize = 64;
 /// Level of compression: above it, the processor costs more than the disk gives.
 const LEVEL: i32 = 3;
 
@@ -76,7 +78,7 @@ impl BackupWriter {
     /// Begins a backup in an empty file; `path` is its name in errors.
     pub fn new(mut file: File, path: &Path) -> Result<Self, FormError> {
         // Zeros are no backup: it becomes one with its last write.
-        file.write_all(&[0; PREAMBLE as usize]).map_err(FormError::io("writing", path))?;
+        file.write_all(&[0; HEAD]).map_err(FormError::io("writing", path))?;
         Ok(Self { file, path: path.to_owned(), at: PREAMBLE, sections: Vec::new() })
     }
 
@@ -113,7 +115,7 @@ impl BackupWriter {
         if json.len() as u64 > INDEX_LIMIT {
             return Err(FormError::TooLarge { what: "bytes of index", limit: INDEX_LIMIT });
         }
-        let mut head = Vec::with_capacity(64);
+        let mut head = Vec::with_capacity(HEAD);
         head.extend_from_slice(MAGIC);
         head.extend_from_slice(&FORM.to_le_bytes());
         head.extend_from_slice(&0_u32.to_le_bytes());
@@ -222,7 +224,8 @@ impl SectionWriter {
         for xattr in &entry.xattrs {
             self.put(&short(xattr.name.len(), "bytes of an attribute's name")?.to_le_bytes())?;
             let len = u32::try_from(xattr.value.len());
-            let len = len.map_err(|_| FormError::TooLarge { what: "bytes of an attribute", limit: 1 << 16 })?;
+            let len =
+                len.map_err(|_| FormError::TooLarge { what: "bytes of an attribute", limit: 1 << 16 })?;
             self.put(&len.to_le_bytes())?;
             self.put(&xattr.name)?;
             self.put(&xattr.value)?;
@@ -300,7 +303,7 @@ fn short(len: usize, what: &'static str) -> Result<u16, FormError> {
 
 /// Hashes a hole as the zeros that a reader of the file sees.
 pub(super) fn hash_hole(hasher: &mut Sha256, mut len: u64) {
-    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     while len > 0 {
         let n = usize::try_from(len).unwrap_or(usize::MAX).min(ZEROS.len());
         hasher.update(ZEROS.get(..n).unwrap_or_default());

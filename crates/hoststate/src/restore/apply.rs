@@ -28,7 +28,12 @@ pub(super) struct Applied {
 }
 
 /// Brings the tree to the state of a set.
-pub(super) fn apply(root: &Root, set: &Backup, id: &str, watch: &mut Watch<'_>) -> Result<Applied, RestoreError> {
+pub(super) fn apply(
+    root: &Root,
+    set: &Backup,
+    id: &str,
+    watch: &mut Watch<'_>,
+) -> Result<Applied, RestoreError> {
     let mut put = Put::new(root, id);
     let mut done = Applied::default();
     let mut removals: Vec<RelPath> = set.document(REMOVALS, PATHS)?.unwrap_or_default();

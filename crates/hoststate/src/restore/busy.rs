@@ -109,7 +109,9 @@ pub(super) fn mounts_below(table: &[u8], root: &Path) -> Vec<Mount> {
     for line in table.split(|byte| *byte == b'\n') {
         let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
         let Some(at) = fields.get(4).map(|field| unescape(field)) else { continue };
-        let Some(inside) = at.strip_prefix(prefix.as_slice()).filter(|inside| !inside.is_empty()) else { continue };
+        let Some(inside) = at.strip_prefix(prefix.as_slice()).filter(|inside| !inside.is_empty()) else {
+            continue;
+        };
         let mut rest = fields.iter().skip_while(|field| **field != b"-").skip(1);
         let mut word = || rest.next().map(|field| shown(&unescape(field))).unwrap_or_default();
         let (kind, source) = (word(), word());
@@ -125,15 +127,12 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     while let Some((first, after)) = rest.split_first() {
         let octal = after.first_chunk::<3>().filter(|_| *first == b'\\');
         let digits = octal.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            out.push(byte);
+            rest = after.get(3..).unwrap_or_default();
+        } else {
+            out.push(*first);
+            rest = after;
         }
     }
     out

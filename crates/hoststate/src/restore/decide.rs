@@ -123,14 +123,19 @@ pub(super) fn decide(
 }
 
 fn leads_to_more(path: &RelPath, wanted: &Listing) -> bool {
-    let below = |other: &RelPath| other != path && path.as_str().is_some_and(|folder| other.is_within(folder));
+    let below =
+        |other: &RelPath| other != path && path.as_str().is_some_and(|folder| other.is_within(folder));
     wanted.iter().any(|(other, item)| item.entry.kind != Kind::OnTheWay && below(other))
 }
 
 fn other_kind(path: &RelPath, item: &Item, here: &Item) -> Blocker {
     Blocker::new(
         "other-kind",
-        format!("{path} is a {} on the host and a {} in the backup", here.entry.kind.word(), item.entry.kind.word()),
+        format!(
+            "{path} is a {} on the host and a {} in the backup",
+            here.entry.kind.word(),
+            item.entry.kind.word()
+        ),
         format!("move it away, or keep the host's with --keep {path}"),
     )
 }

@@ -41,12 +41,17 @@ pub(super) fn check_fit(root: &Root, written: &[&Entry], work: u64) -> Result<Ve
         if !me.is_root() && entry.meta.uid != me.as_raw() {
             blockers.push(Blocker::new(
                 "not-root",
-                format!("{} belongs to user {}, and only root can give files away", entry.path, entry.meta.uid),
+                format!(
+                    "{} belongs to user {}, and only root can give files away",
+                    entry.path, entry.meta.uid
+                ),
                 "run it as root, for example with sudo",
             ));
         }
         for xattr in &entry.xattrs {
-            let can = tried.entry((dev, xattr.name.clone())).or_insert_with(|| can_set(&fd, &xattr.name, &xattr.value));
+            let can = tried
+                .entry((dev, xattr.name.clone()))
+                .or_insert_with(|| can_set(&fd, &xattr.name, &xattr.value));
             if !*can {
                 blockers.push(Blocker::new(
                     "no-attributes",
@@ -81,7 +86,10 @@ pub(super) fn check_fit(root: &Root, written: &[&Entry], work: u64) -> Result<Ve
         if stat.f_files > 0 && need.files > stat.f_favail {
             blockers.push(Blocker::new(
                 "no-space",
-                format!("the file system of {name} can take {} more files, and {} are needed", stat.f_favail, need.files),
+                format!(
+                    "the file system of {name} can take {} more files, and {} are needed",
+                    stat.f_favail, need.files
+                ),
                 "remove files, then run it again",
             ));
         }

@@ -40,7 +40,12 @@ pub(super) fn check_gate(index: &Index, target: &Target, options: &RestoreOption
     blockers
 }
 
-fn check_product(index: &Index, here: &Product, target: &Target, options: &RestoreOptions) -> Option<Blocker> {
+fn check_product(
+    index: &Index,
+    here: &Product,
+    target: &Target,
+    options: &RestoreOptions,
+) -> Option<Blocker> {
     let there = &index.product;
     match compare_products(there, here) {
         Some(Difference::Product) => Some(Blocker::new(
@@ -73,7 +78,8 @@ fn check_product(index: &Index, here: &Product, target: &Target, options: &Resto
 fn accepted(version: &str, options: &RestoreOptions, what: String, first: &str) -> Option<Blocker> {
     let lasting: Vec<&str> =
         Section::ALL.into_iter().filter(|section| section.outlives_versions()).map(Section::word).collect();
-    let all = options.only.as_ref().is_some_and(|only| only.iter().all(|section| section.outlives_versions()));
+    let all =
+        options.only.as_ref().is_some_and(|only| only.iter().all(|section| section.outlives_versions()));
     if options.accept_version.as_deref() == Some(version) && all {
         return None;
     }
@@ -105,7 +111,10 @@ fn check_host(index: &Index, target: &Target) -> Option<Blocker> {
         )),
         Sameness::Unknown => Some(Blocker::new(
             "host-unknown",
-            format!("whether the target is host {} cannot be told: no UUID of the machine and no machine-id to compare", name(&index.host)),
+            format!(
+                "whether the target is host {} cannot be told: no UUID of the machine and no machine-id to compare",
+                name(&index.host)
+            ),
             remedy,
         )),
     }

@@ -63,7 +63,7 @@ pub struct Begun {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {
-    Begun(Begun),
+    Begun(Box<Begun>),
     Turned(Way),
     Ended(Ended),
 }
@@ -96,7 +96,7 @@ impl Journal {
     /// Begins a journal, in the place of one that ended.
     pub(super) fn begin(path: &Path, begun: &Begun) -> Result<Self, RestoreError> {
         let (maker, mut file) = FileMaker::begin(path)?;
-        let line = line(&Line::Begun(begun.clone()), path)?;
+        let line = line(&Line::Begun(Box::new(begun.clone())), path)?;
         file.write_all(line.as_bytes()).map_err(FormError::io("writing", path))?;
         maker.name(&file)?;
         Ok(Self { file, path: path.to_owned() })
@@ -162,7 +162,7 @@ pub(super) fn read_standing(path: &Path) -> Result<Option<Standing>, RestoreErro
         let line: Line = serde_json::from_str(json).map_err(|_| damaged(i + 1))?;
         match (line, &mut standing) {
             (Line::Begun(begun), None) if begun.schema == SCHEMA => {
-                standing = Some(Standing { begun, way: Way::Forward, ended: None });
+                standing = Some(Standing { begun: *begun, way: Way::Forward, ended: None });
             }
             (Line::Turned(way), Some(standing)) => {
                 standing.way = way;

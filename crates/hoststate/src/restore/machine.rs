@@ -35,10 +35,13 @@ impl Machine {
     ) -> Result<(), FormError> {
         let known: Vec<KnownDevice> =
             backup.document(Section::Storage.word(), document::DEVICES)?.unwrap_or_default();
-        let known: Vec<KnownDevice> = known.into_iter().filter(|known| wanted.contains_key(&known.file)).collect();
+        let known: Vec<KnownDevice> =
+            known.into_iter().filter(|known| wanted.contains_key(&known.file)).collect();
         if options.devices_as_is {
             if !known.is_empty() {
-                self.notes.push("names of devices were left as they stand in the backup (--devices as-is)".to_owned());
+                self.notes.push(
+                    "names of devices were left as they stand in the backup (--devices as-is)".to_owned(),
+                );
             }
             return Ok(());
         }
@@ -49,7 +52,9 @@ impl Machine {
                 Outcome::Same { .. } => {}
                 Outcome::Left { why } => self.notes.push(format!("{}: {}: {why}", choice.file, choice.name)),
                 Outcome::Renamed { .. } => drop(renamed.insert(choice.file.clone())),
-                Outcome::Unclear { why, had, candidates } => self.blockers.push(unclear(choice, why, had, candidates)),
+                Outcome::Unclear { why, had, candidates } => {
+                    self.blockers.push(unclear(choice, why, had, candidates));
+                }
             }
         }
         for (path, bytes) in contents(backup, &renamed)? {
@@ -74,7 +79,9 @@ impl Machine {
         let there: Vec<Nic> = backup.document(Section::Network.word(), document::NICS)?.unwrap_or_default();
         let files: BTreeSet<RelPath> = wanted
             .iter()
-            .filter(|(_, item)| item.section == Section::Network && matches!(item.entry.kind, Kind::File { .. }))
+            .filter(|(_, item)| {
+                item.section == Section::Network && matches!(item.entry.kind, Kind::File { .. })
+            })
             .map(|(path, _)| path.clone())
             .collect();
         if there.is_empty() || files.is_empty() {
@@ -82,11 +89,18 @@ impl Machine {
         }
         let texts = contents(backup, &files)?;
         let used = |name: &str| -> Vec<String> {
-            let in_name = |path: &RelPath| path.as_str().is_some_and(|path| !names_in_use(path, [name].into_iter()).is_empty());
-            let in_text = |bytes: &[u8]| {
-                std::str::from_utf8(bytes).is_ok_and(|text| !names_in_use(text, [name].into_iter()).is_empty())
+            let in_name = |path: &RelPath| {
+                path.as_str().is_some_and(|path| !names_in_use(path, [name].into_iter()).is_empty())
             };
-            texts.iter().filter(|(path, bytes)| in_name(path) || in_text(bytes)).map(|(path, _)| path.to_string()).collect()
+            let in_text = |bytes: &[u8]| {
+                std::str::from_utf8(bytes)
+                    .is_ok_and(|text| !names_in_use(text, [name].into_iter()).is_empty())
+            };
+            texts
+                .iter()
+                .filter(|(path, bytes)| in_name(path) || in_text(bytes))
+                .map(|(path, _)| path.to_string())
+                .collect()
         };
         self.nics = match_nics(&there, &read_nics(sys));
         for change in self.nics.clone() {
@@ -147,7 +161,11 @@ fn words(change: &NicMove, files: &str) -> String {
 fn unclear(choice: &DeviceChoice, why: &str, had: &[String], candidates: &[String]) -> Blocker {
     let list = |names: &[String]| names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
     let had = if had.is_empty() { String::new() } else { format!("; it was also called {}", list(had)) };
-    let candidates = if candidates.is_empty() { String::new() } else { format!("; this machine has {}", list(candidates)) };
+    let candidates = if candidates.is_empty() {
+        String::new()
+    } else {
+        format!("; this machine has {}", list(candidates))
+    };
     Blocker::new(
         "device-unclear",
         format!("{} names device {}: {why}{had}{candidates}", choice.file, choice.name),

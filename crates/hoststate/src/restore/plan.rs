@@ -190,7 +190,10 @@ fn check_paths(wanted: &Listing, options: &RestoreOptions) -> Vec<Blocker> {
         if item.entry.kind.is_device() && !options.device_nodes {
             blockers.push(Blocker::new(
                 "device-node",
-                format!("{path} is a {} in the backup; whoever opens it opens the device", item.entry.kind.word()),
+                format!(
+                    "{path} is a {} in the backup; whoever opens it opens the device",
+                    item.entry.kind.word()
+                ),
                 format!("give --device-nodes if it is wanted, or --keep {path}"),
             ));
         }
@@ -200,7 +203,8 @@ fn check_paths(wanted: &Listing, options: &RestoreOptions) -> Vec<Blocker> {
 
 /// Hard links whose first name is kept would need content that is not restored.
 fn names_apart(wanted: &Listing) -> Vec<Blocker> {
-    let first_is_gone = |item: &&Item| matches!(&item.entry.kind, Kind::HardLink { first } if !wanted.contains_key(first));
+    let first_is_gone =
+        |item: &&Item| matches!(&item.entry.kind, Kind::HardLink { first } if !wanted.contains_key(first));
     let apart = wanted.values().filter(first_is_gone);
     apart
         .map(|item| {
@@ -239,7 +243,10 @@ fn add_unlisted(
             None => {}
             Some(crate::root::Seen { entry: Some(entry), .. }) if entry.kind.is_folder() => {
                 let kind = if item.entry.kind == Kind::OnTheWay { Kind::OnTheWay } else { Kind::Directory };
-                now.insert(path.clone(), Item { section: item.section, entry: Entry { kind, ..entry }, sha256: None });
+                now.insert(
+                    path.clone(),
+                    Item { section: item.section, entry: Entry { kind, ..entry }, sha256: None },
+                );
             }
             Some(_) => blockers.push(Blocker::new(
                 "other-kind",
@@ -265,7 +272,8 @@ impl Plan {
                 break;
             }
         }
-        self.removals = self.redo.iter().filter(|path| !self.now_listing.contains_key(*path)).cloned().collect();
+        self.removals =
+            self.redo.iter().filter(|path| !self.now_listing.contains_key(*path)).cloned().collect();
         for path in &self.redo {
             for folder in path.ancestors() {
                 if self.redo.contains(&folder) || self.folders.contains_key(&folder) {
@@ -309,9 +317,10 @@ impl Plan {
                 && matches!(item.entry.kind, Kind::File { .. })
                 && let Some(seen) = root.look(path)?
             {
-                let told = self.now_listing.values().filter(
-                    |other| matches!(&other.entry.kind, Kind::HardLink { first } if first == path),
-                );
+                let told = self
+                    .now_listing
+                    .values()
+                    .filter(|other| matches!(&other.entry.kind, Kind::HardLink { first } if first == path));
                 if seen.names > 1 + told.count() as u64 {
                     self.notes.push(format!(
                         "{path} has a further name outside of the state; that one keeps the present content"

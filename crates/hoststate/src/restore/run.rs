@@ -60,7 +60,8 @@ impl Work {
         }
         let fd = root.folder(&path).map_err(root.error("opening", &path))?;
         let place = held(&fd);
-        let lock = File::create(place.join("lock")).map_err(FormError::io("creating", &root.place(&path).join("lock")))?;
+        let lock = File::create(place.join("lock"))
+            .map_err(FormError::io("creating", &root.place(&path).join("lock")))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::AGAIN) => return Err(RestoreError::Locked { root: root.path().to_owned() }),
             Err(error) => return Err(FormError::io("locking", &place)(error.into()).into()),
@@ -139,15 +140,16 @@ pub fn carry_out(
     }
     watch(Step { doing: "making the folder of the restore", path: None });
     let work = Work::open(root)?;
-    let mut write = |what: &str, purpose, content: &Content<'_>, template| -> Result<Sha256Hex, RestoreError> {
-        watch(Step { doing: "writing a file of the restore", path: None });
-        let name = format!("{what}-{id}.lfhs");
-        let (maker, file) = FileMaker::begin(&work.file(&name))?;
-        let file = write_set(content, purpose, template, file, &work.shown(&name))?;
-        watch(Step { doing: "naming a file of the restore", path: None });
-        maker.name(&file)?;
-        Ok(Backup::verify(file, &work.shown(&name))?.sha256())
-    };
+    let mut write =
+        |what: &str, purpose, content: &Content<'_>, template| -> Result<Sha256Hex, RestoreError> {
+            watch(Step { doing: "writing a file of the restore", path: None });
+            let name = format!("{what}-{id}.lfhs");
+            let (maker, file) = FileMaker::begin(&work.file(&name))?;
+            let file = write_set(content, purpose, template, file, &work.shown(&name))?;
+            watch(Step { doing: "naming a file of the restore", path: None });
+            maker.name(&file)?;
+            Ok(Backup::verify(file, &work.shown(&name))?.sha256())
+        };
     let redo = Content {
         source: backup,
         listing: &plan.wanted,
@@ -317,7 +319,8 @@ fn present(root: &Root, path: &RelPath) -> Result<Option<Item>, RestoreError> {
 }
 
 fn leads_to_work(path: &RelPath) -> bool {
-    RelPath::new(WORK_FOLDER.as_bytes()).is_ok_and(|work| path.as_str().is_some_and(|folder| work.is_within(folder)))
+    RelPath::new(WORK_FOLDER.as_bytes())
+        .is_ok_and(|work| path.as_str().is_some_and(|folder| work.is_within(folder)))
 }
 
 /// Whether two mean the same, however many names the file has.

@@ -57,7 +57,8 @@ pub(super) fn write_set(
         let set = SetSection { content, out, done: BTreeSet::new() };
         writer = set.write(section)?.finish()?;
     }
-    let index = Index { purpose, sections: Vec::new(), left_out: Vec::new(), left_out_more: 0, ..template.clone() };
+    let index =
+        Index { purpose, sections: Vec::new(), left_out: Vec::new(), left_out_more: 0, ..template.clone() };
     let (file, _) = writer.finish(index)?;
     Ok(file)
 }

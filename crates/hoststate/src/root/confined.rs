@@ -63,7 +63,11 @@ impl Root {
         self.path.join(std::ffi::OsStr::from_bytes(path.as_bytes()))
     }
 
-    pub(crate) fn error(&self, doing: &'static str, path: &RelPath) -> impl FnOnce(Errno) -> RootError + use<> {
+    pub(crate) fn error(
+        &self,
+        doing: &'static str,
+        path: &RelPath,
+    ) -> impl FnOnce(Errno) -> RootError + use<> {
         let (path, root) = (path.clone(), self.path.clone());
         move |source| match source {
             Errno::LOOP | Errno::XDEV => RootError::ThroughALink { path, root },
@@ -71,7 +75,11 @@ impl Root {
         }
     }
 
-    pub(crate) fn io_error(&self, doing: &'static str, path: &RelPath) -> impl FnOnce(io::Error) -> RootError + use<> {
+    pub(crate) fn io_error(
+        &self,
+        doing: &'static str,
+        path: &RelPath,
+    ) -> impl FnOnce(io::Error) -> RootError + use<> {
         let (path, root) = (path.clone(), self.path.clone());
         move |source| RootError::At { doing, path, root, source }
     }
@@ -79,7 +87,8 @@ impl Root {
     fn open_within(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let mut tries = 0;
         loop {
-            let opened = openat2(&self.fd, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty(), WITHIN);
+            let opened =
+                openat2(&self.fd, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty(), WITHIN);
             match opened {
                 // A rename elsewhere made the kernel unsure; it says so rather than guess.
                 Err(Errno::AGAIN | Errno::INTR) if tries < 1000 => tries += 1,
@@ -222,7 +231,7 @@ impl Root {
             entry,
             dev: stat.st_dev,
             ino: stat.st_ino,
-            names: u64::from(stat.st_nlink as u32),
+            names: wide(stat.st_nlink),
             blocks: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
         }))
     }
@@ -250,6 +259,11 @@ impl Root {
         list.sort();
         Ok(list)
     }
+}
+
+/// The number is of another width on other machines.
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
 }
 
 /// Whether an attribute is kept: what the kernel computes for this very inode would be wrong elsewhere.

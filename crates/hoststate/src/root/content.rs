@@ -100,13 +100,11 @@ impl From<Errno> for PieceError {
     }
 }
 
+/// Takes a piece of a file: offset and bytes.
+type Take<'a> = dyn FnMut(u64, &[u8]) -> Result<(), RootError> + 'a;
+
 /// Gives the data of a file, piece by piece, without its holes.
-fn each_piece(
-    file: &File,
-    len: u64,
-    sparse: bool,
-    take: &mut dyn FnMut(u64, &[u8]) -> Result<(), RootError>,
-) -> Result<(), PieceError> {
+fn each_piece(file: &File, len: u64, sparse: bool, take: &mut Take<'_>) -> Result<(), PieceError> {
     let mut piece = vec![0; PIECE];
     let mut at = 0;
     while at < len {

@@ -12,8 +12,8 @@ mod rules;
 mod tree;
 
 pub use confined::{Root, Seen};
-pub use error::RootError;
 pub(crate) use content::capture_file;
+pub use error::RootError;
 pub(crate) use put::{Put, set_by_the_system};
 pub(crate) use rules::belongs_to_a_guest;
 pub use rules::{Section, excluded, section_of};

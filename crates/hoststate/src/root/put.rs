@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt as _;
 
 use lifeboat_model::Sha256Hex;
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fsync, linkat,
-    mkdirat, mknodat, openat, renameat, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fsync,
+    linkat, mkdirat, mknodat, openat, renameat, statat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -116,7 +116,13 @@ impl<'a> Put<'a> {
     }
 
     /// Writes content.
-    pub(crate) fn write(&self, beside: &Beside, path: &RelPath, offset: u64, bytes: &[u8]) -> Result<(), RootError> {
+    pub(crate) fn write(
+        &self,
+        beside: &Beside,
+        path: &RelPath,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), RootError> {
         beside.file.write_all_at(bytes, offset).map_err(self.root.io_error("writing", path))
     }
 
@@ -145,7 +151,8 @@ impl<'a> Put<'a> {
                 symlinkat(&**target, &folder, &*name).map_err(failed("making a link beside"))?;
             }
             Kind::HardLink { first } => {
-                let there = self.root.folder_of(first).map_err(self.root.error("opening the folder of", first))?;
+                let there =
+                    self.root.folder_of(first).map_err(self.root.error("opening the folder of", first))?;
                 linkat(&there, first.name(), &folder, &*name, AtFlags::empty())
                     .map_err(failed("making a hard link beside"))?;
                 renameat(&folder, &*name, &folder, path.name()).map_err(failed("putting into its place"))?;
@@ -214,9 +221,10 @@ impl<'a> Put<'a> {
                 .map_err(failed("setting an attribute of"))?;
         }
         let time = Timespec { tv_sec: meta.seconds, tv_nsec: meta.nanos.into() };
-        let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT.into() };
+        let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
         let times = Timestamps { last_access: omit, last_modification: time };
-        utimensat(folder.as_fd(), name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("setting the time of"))
+        utimensat(folder.as_fd(), name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(failed("setting the time of"))
     }
 
     /// Names of attributes; a new file inherits some from its folder.
@@ -224,7 +232,8 @@ impl<'a> Put<'a> {
     fn attributes(&self, place: &[u8]) -> Vec<Xattr> {
         let mut buffer = vec![0; 1 << 16];
         let n = rustix::fs::llistxattr(place, &mut *buffer).unwrap_or(0);
-        let names = buffer.get(..n).unwrap_or_default().split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let names =
+            buffer.get(..n).unwrap_or_default().split(|byte| *byte == 0).filter(|name| !name.is_empty());
         names.map(|name| Xattr { name: name.to_vec(), value: Vec::new() }).collect()
     }
 }

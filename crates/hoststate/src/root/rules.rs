@@ -61,7 +61,9 @@ impl Section {
     /// Whether its files mean the same to another version of the product. The rest of `/etc` does not.
     pub const fn outlives_versions(self) -> bool {
         match self {
-            Self::Identity | Self::Network | Self::Storage | Self::Libvirt | Self::Users | Self::Schedule => true,
+            Self::Identity | Self::Network | Self::Storage | Self::Libvirt | Self::Users | Self::Schedule => {
+                true
+            }
             Self::Configuration | Self::Packages => false,
         }
     }
@@ -196,10 +198,14 @@ const LEFT_OUT: [(&str, &str); 24] = [
     ("etc/.pwd.lock", "a lock"),
     ("etc/lvm/backup/.lock", "a lock"),
     ("etc/alternatives/.lock", "a lock"),
-    ("var/lib/libvirt/qemu/save", "memory of a guest that was stopped with managed-save; it belongs to the guest's disks"),
+    (
+        "var/lib/libvirt/qemu/save",
+        "memory of a guest that was stopped with managed-save; it belongs to the guest's disks",
+    ),
 ];
 
-const PRODUCT: &str = "tells which product is installed; putting it back would make the host lie about its version";
+const PRODUCT: &str =
+    "tells which product is installed; putting it back would make the host lie about its version";
 const COMPUTED: &str = "is computed by the system";
 
 /// The section of a path; none for folders that only lead to one.
@@ -244,6 +250,8 @@ pub(crate) fn belongs_to_a_guest(path: &RelPath) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     fn section(path: &str) -> Option<Section> {

@@ -24,7 +24,10 @@ fn a_backup_tells_product_host_and_sections_and_is_for_its_owner_alone() {
     let all: Vec<&str> = Section::ALL.iter().map(|section| section.word()).collect();
     assert_eq!(names, all);
     let left: Vec<&str> = index.left_out.iter().map(|left| left.path.as_str()).collect();
-    assert!(left.contains(&"etc/os-release") && left.contains(&"var/lib/libvirt/qemu/save/web.save"), "{left:?}");
+    assert!(
+        left.contains(&"etc/os-release") && left.contains(&"var/lib/libvirt/qemu/save/web.save"),
+        "{left:?}"
+    );
     // Nothing of the write is left beside it.
     assert!(!host.place("backup.lfhs.new").exists());
 }
@@ -106,7 +109,10 @@ fn a_difference_says_what_changed_and_not_what_only_looks_otherwise() {
     host.write("etc/libvirt/qemu/web.xml", "<!-- by hand --><domain  type=\"kvm\"><name>web</name></domain>");
     assert!(compare(false).is_empty(), "layout of XML is no difference: {:#?}", compare(false));
 
-    host.write("etc/libvirt/qemu/web.xml", "<domain type='kvm'>\n  <name>web</name>\n  <vcpu>2</vcpu>\n</domain>\n");
+    host.write(
+        "etc/libvirt/qemu/web.xml",
+        "<domain type='kvm'>\n  <name>web</name>\n  <vcpu>2</vcpu>\n</domain>\n",
+    );
     host.write("etc/motd", "welcome\nback\n");
     host.write("etc/shadow", "root:other:1::::::\n");
     host.write("etc/new", "x");
@@ -117,7 +123,10 @@ fn a_difference_says_what_changed_and_not_what_only_looks_otherwise() {
     assert_eq!(of("etc/motd").text.as_deref(), Some("@@ -1,1 +1,2 @@\n welcome\n+back\n"));
     let xml = of("etc/libvirt/qemu/web.xml").text.clone().unwrap();
     assert!(xml.contains("+  <vcpu>\n+    2\n+  </vcpu>"), "{xml}");
-    assert_eq!((of("etc/shadow").text.as_deref(), of("etc/shadow").not_shown), (None, Some("not everybody may read it")));
+    assert_eq!(
+        (of("etc/shadow").text.as_deref(), of("etc/shadow").not_shown),
+        (None, Some("not everybody may read it"))
+    );
     assert_eq!(format!("{:?} {:?}", of("etc/new").kind, of("etc/cron.d/job").kind), "Added Removed");
     assert_eq!(
         found.facts,

@@ -35,7 +35,9 @@ impl Known {
 
     fn device(&self, identity: &str) -> Result<Device, DeviceError> {
         if self.twice.contains(&identity.to_owned()) {
-            return Err(DeviceError::Ambiguous { candidates: vec!["/dev/sdx".to_owned(), "/dev/sdy".to_owned()] });
+            return Err(DeviceError::Ambiguous {
+                candidates: vec!["/dev/sdx".to_owned(), "/dev/sdy".to_owned()],
+            });
         }
         if !self.names.values().any(|id| id == identity) {
             return Err(DeviceError::Unknown);
@@ -113,7 +115,10 @@ impl Host {
     /// A small host: Debian 12 with a guest, a bridge and a table of file systems.
     pub(crate) fn small() -> Self {
         let host = Self::empty();
-        host.write("etc/os-release", "ID=debian\nNAME=Debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\nVERSION_ID=\"12\"\n");
+        host.write(
+            "etc/os-release",
+            "ID=debian\nNAME=Debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\nVERSION_ID=\"12\"\n",
+        );
         host.write("etc/hostname", "kvm-1\n");
         host.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
         host.write("etc/motd", "welcome\n");
@@ -125,9 +130,13 @@ impl Host {
         host.write("etc/cron.d/job", "* * * * * root true\n");
         host.write("var/lib/libvirt/qemu/nvram/web.fd", "variables");
         host.write("var/lib/libvirt/qemu/save/web.save", "memory of a guest");
-        host.write("var/lib/dpkg/status", "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2\n\n");
+        host.write(
+            "var/lib/dpkg/status",
+            "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2\n\n",
+        );
         host.card("eth0", "52:54:00:00:00:01", "0000:00:03.0");
-        fs::write(host.place("sys/class/dmi/id/product_uuid"), "4C4C4544-0042-3510-8048-B4C04F473432\n").unwrap();
+        fs::write(host.place("sys/class/dmi/id/product_uuid"), "4C4C4544-0042-3510-8048-B4C04F473432\n")
+            .unwrap();
         host
     }
 
@@ -263,13 +272,14 @@ fn look(
             let content = lifeboat_model::Sha256Hex::of(&fs::read(&path).unwrap());
             text.push_str(&format!(" {} is {}", content.short(), first.display()));
         } else if kind.is_symlink() {
-            text.push_str(&format!(" -> {:?}", fs::read_link(&path).unwrap()));
+            text.push_str(&format!(" -> {}", fs::read_link(&path).unwrap().display()));
         } else if !kind.is_dir() {
             text.push_str(&format!(" {:x}", metadata.rdev()));
         }
         let mut names = vec![0; 4096];
         let n = rustix::fs::llistxattr(&path, &mut *names).unwrap();
-        let mut names: Vec<&[u8]> = names[..n].split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+        let mut names: Vec<&[u8]> =
+            names[..n].split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
         names.sort_unstable();
         for name in names {
             let mut value = vec![0; 4096];
@@ -286,7 +296,9 @@ fn look(
 /// What differs between two pictures, for a message.
 pub(crate) fn unlike(a: &BTreeMap<PathBuf, String>, b: &BTreeMap<PathBuf, String>) -> Vec<String> {
     let paths: std::collections::BTreeSet<&PathBuf> = a.keys().chain(b.keys()).collect();
-    paths.into_iter().filter(|path| a.get(*path) != b.get(*path)).map(|path| {
-        format!("{}: {:?} / {:?}", path.display(), a.get(path), b.get(path))
-    }).collect()
+    paths
+        .into_iter()
+        .filter(|path| a.get(*path) != b.get(*path))
+        .map(|path| format!("{}: {:?} / {:?}", path.display(), a.get(path), b.get(path)))
+        .collect()
 }

@@ -12,7 +12,10 @@ use lifeboat_topology::{RealTree, read_linux};
 use crate::hosts::{Host, is_root, made, picture, run, unlike};
 
 fn release(host: &Host, version: &str) {
-    host.write("etc/os-release", &format!("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux {version}\"\nVERSION_ID=\"{version}\"\n"));
+    host.write(
+        "etc/os-release",
+        &format!("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux {version}\"\nVERSION_ID=\"{version}\"\n"),
+    );
 }
 
 /// I-13: a state that another version made. Without: the archive is unpacked, and the host calls itself what it is not.
@@ -32,7 +35,8 @@ fn i13_a_state_of_another_version_is_refused_before_anything_is_written() {
 
     let before = picture(&host.place("root"));
     let sys = host.place("sys");
-    let plan = |options: &RestoreOptions| plan_restore(&host.root(), &backup, &host.request(&sys), options).unwrap();
+    let plan =
+        |options: &RestoreOptions| plan_restore(&host.root(), &backup, &host.request(&sys), options).unwrap();
     let refused = plan(&RestoreOptions::default());
     let blocker = &refused.blockers[0];
     assert_eq!((refused.blockers.len(), blocker.code), (1, "other-version"));
@@ -48,7 +52,11 @@ fn i13_a_state_of_another_version_is_refused_before_anything_is_written() {
         only: only.map(|list| list.iter().map(|name| name.parse().unwrap()).collect()),
         ..RestoreOptions::default()
     };
-    for wrong in [accept("12", None), accept("11", Some(&["network"])), accept("12", Some(&["network", "configuration"]))] {
+    for wrong in [
+        accept("12", None),
+        accept("11", Some(&["network"])),
+        accept("12", Some(&["network", "configuration"])),
+    ] {
         assert_eq!(plan(&wrong).blockers.len(), 1, "{wrong:?}");
     }
     assert!(plan(&accept("12", Some(&["network", "libvirt"]))).blockers.is_empty());
@@ -78,7 +86,8 @@ fn child_with_a_mount() {
     fs::remove_file(&beside).unwrap();
 
     let sys = host.place("sys");
-    let plan = || plan_restore(&host.root(), &backup, &host.request(&sys), &RestoreOptions::default()).unwrap();
+    let plan =
+        || plan_restore(&host.root(), &backup, &host.request(&sys), &RestoreOptions::default()).unwrap();
     let refused = plan();
     let [blocker] = refused.blockers.as_slice() else { panic!("{:#?}", refused.blockers) };
     assert_eq!(blocker.code, "busy");
@@ -114,7 +123,11 @@ fn i13_device_or_resource_busy_is_found_before_the_first_write() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("MOUNTS TRIED"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && text.contains("MOUNTS TRIED"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// A machine with one disk and two partitions behind an array controller, as the driver `cciss` or `hpsa` shows it.
@@ -145,6 +158,7 @@ fn machine(host: &Host, kernel: &str, links: &[(&str, &str)], parts: [&str; 2]) 
         link(root.join("sys/class/block").join(part), &format!("../../{inside}/{part}"));
     }
     for (name, node) in links {
+        put(&root.join("dev").join(node), "");
         link(root.join("dev/disk/by-id").join(name), &format!("../../{node}"));
     }
     root
@@ -163,7 +177,8 @@ fn i14_partitions_are_found_by_identity_in_every_spelling() {
         ["cciss!c0d0p1", "cciss!c0d0p2"],
     );
     let scsi = [format!("scsi-{ID}"), format!("scsi-{ID}-part1"), format!("scsi-{ID}-part2")];
-    let new = machine(&host, "sda", &[(&scsi[0], "sda"), (&scsi[1], "sda1"), (&scsi[2], "sda2")], ["sda1", "sda2"]);
+    let new =
+        machine(&host, "sda", &[(&scsi[0], "sda"), (&scsi[1], "sda1"), (&scsi[2], "sda2")], ["sda1", "sda2"]);
     let old_name = format!("/dev/disk/by-id/cciss-{ID}-part1");
     // The incident: the name of the backup is looked for as it is spelled, or with `p1` behind the disk's.
     assert!(old.join(old_name.trim_start_matches('/')).symlink_metadata().is_ok());
@@ -181,10 +196,17 @@ fn i14_partitions_are_found_by_identity_in_every_spelling() {
         format!("/dev/disk/by-id/wwn-0x{}-part1", &ID[1..]),
     ] {
         let found = here.resolve(&spelling).unwrap_or_else(|error| panic!("{spelling}: {error}"));
-        assert_eq!((found.identity.as_str(), found.node.as_str()), (identity.as_str(), "/dev/sda1"), "{spelling}");
+        assert_eq!(
+            (found.identity.as_str(), found.node.as_str()),
+            (identity.as_str(), "/dev/sda1"),
+            "{spelling}"
+        );
     }
 
-    host.write("etc/fstab", &format!("{old_name} / ext4 defaults 0 1\n/dev/disk/by-id/cciss-{ID}p2 /srv xfs defaults 0 0\n"));
+    host.write(
+        "etc/fstab",
+        &format!("{old_name} / ext4 defaults 0 1\n/dev/disk/by-id/cciss-{ID}p2 /srv xfs defaults 0 0\n"),
+    );
     let path = host.place("cciss.lfhs");
     let sys = host.place("sys");
     let mut request = host.request(&sys);
@@ -200,7 +222,9 @@ fn i14_partitions_are_found_by_identity_in_every_spelling() {
     let fstab = host.read("etc/fstab");
     assert_eq!(
         fstab,
-        format!("/dev/disk/by-id/scsi-{ID}-part1 / ext4 defaults 0 1\n/dev/disk/by-id/scsi-{ID}-part2 /srv xfs defaults 0 0\n")
+        format!(
+            "/dev/disk/by-id/scsi-{ID}-part1 / ext4 defaults 0 1\n/dev/disk/by-id/scsi-{ID}-part2 /srv xfs defaults 0 0\n"
+        )
     );
 
     // Another disk in its place is not taken for it.
@@ -213,5 +237,9 @@ fn i14_partitions_are_found_by_identity_in_every_spelling() {
     fs::remove_file(host.root_path("etc/fstab")).unwrap();
     let plan = plan_restore(&host.root(), &backup, &request, &RestoreOptions::default()).unwrap();
     assert_eq!(plan.blockers.iter().map(|blocker| blocker.code).collect::<Vec<_>>(), ["device-unclear"; 2]);
-    assert!(plan.blockers[0].what.contains(&old_name) && plan.blockers[0].what.contains("sdb"), "{:#?}", plan.blockers);
+    assert!(
+        plan.blockers[0].what.contains(&old_name) && plan.blockers[0].what.contains("sdb"),
+        "{:#?}",
+        plan.blockers
+    );
 }

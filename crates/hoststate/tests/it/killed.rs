@@ -6,7 +6,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lifeboat_hoststate::restore::{Ended, RestoreError, RestoreOptions, carry_out, plan_restore, resume, standing, undo};
+use lifeboat_hoststate::restore::{
+    Ended, RestoreError, RestoreOptions, carry_out, plan_restore, resume, standing, undo,
+};
 use lifeboat_hoststate::{Backup, Root};
 
 use crate::hosts::{Host, is_root, made, picture, run, unlike};
@@ -84,7 +86,15 @@ fn changed_host() -> (Host, PathBuf) {
     host.write("etc/motd", "changed\n");
     host.write("etc/only-here", "stays\n");
     run("chmod", &["0640", &host.root_path("etc/hostname").display().to_string()]);
-    run("touch", &["-d", "2002-01-01", &root.join("etc/motd").display().to_string(), &root.join("etc").display().to_string()]);
+    run(
+        "touch",
+        &[
+            "-d",
+            "2002-01-01",
+            &root.join("etc/motd").display().to_string(),
+            &root.join("etc").display().to_string(),
+        ],
+    );
     (host, backup)
 }
 
@@ -121,7 +131,8 @@ fn killed_before_any_step_it_is_finished_and_it_is_taken_back() {
                 // Another restore is refused while one is open.
                 let sys = host.place("sys");
                 let opened = Backup::open(&backup).unwrap();
-                let plan = plan_restore(&root, &opened, &host.request(&sys), &RestoreOptions::default()).unwrap();
+                let plan =
+                    plan_restore(&root, &opened, &host.request(&sys), &RestoreOptions::default()).unwrap();
                 let refused = carry_out(&root, &opened, &plan, "other", &made(), &mut |_| {});
                 assert!(matches!(refused, Err(RestoreError::Unfinished { .. })), "{refused:?}");
                 assert_eq!(resume(&root, false, &mut |_| {}).unwrap().ended, Ended::Restored);
@@ -164,7 +175,11 @@ fn an_undo_that_is_killed_is_taken_up_again() {
         assert_eq!(child(&host, &one, &backup, step, "undo"), None, "step {step} kills");
         let root = Root::open(&one).unwrap();
         if standing(&root).unwrap().is_some_and(|state| state.ended.is_none()) {
-            assert_eq!(resume(&root, false, &mut |_| {}).unwrap().ended, Ended::Undone, "it goes on the way it went");
+            assert_eq!(
+                resume(&root, false, &mut |_| {}).unwrap().ended,
+                Ended::Undone,
+                "it goes on the way it went"
+            );
             let now = picture(&one);
             assert!(unlike(&before, &now).is_empty(), "step {step}: {:#?}", unlike(&before, &now));
         } else {

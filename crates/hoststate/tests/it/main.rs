@@ -1,5 +1,6 @@
 //! Promises of lifeboat-hoststate.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::format_push_string, reason = "texts of tests are short")]
 
 mod backup;
 mod damage;

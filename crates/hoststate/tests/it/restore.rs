@@ -127,7 +127,11 @@ fn a_link_in_the_target_never_leads_out_of_it() {
     fs::remove_dir_all(host.root_path("etc/network")).unwrap();
     symlink(&outside, host.root_path("etc/network")).unwrap();
     let plan = plan(&host, &backup, &RestoreOptions::default());
-    assert!(codes(&plan).contains(&"through-link") || codes(&plan).contains(&"other-kind"), "{:#?}", plan.blockers);
+    assert!(
+        codes(&plan).contains(&"through-link") || codes(&plan).contains(&"other-kind"),
+        "{:#?}",
+        plan.blockers
+    );
     let error = carry_out(&host.root(), &backup, &plan, "a", &made(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, RestoreError::Blocked(_)));
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
@@ -142,7 +146,9 @@ fn a_link_that_appears_while_a_restore_writes_stops_it_inside_the_root() {
     let (outside, folder) = (host.place("outside"), host.root_path("etc/network"));
     fs::create_dir(&outside).unwrap();
     let error = carry_out(&host.root(), &backup, &plan, "a", &made(), &mut |step| {
-        if step.doing == "beginning" && step.path.is_some_and(|path| path.to_string() == "etc/network/interfaces") {
+        if step.doing == "beginning"
+            && step.path.is_some_and(|path| path.to_string() == "etc/network/interfaces")
+        {
             fs::rename(&folder, host.place("moved")).unwrap();
             symlink(&outside, &folder).unwrap();
         }
@@ -177,11 +183,15 @@ fn a_card_with_another_name_is_told_and_gets_its_name_back_when_it_is_asked_for(
 #[test]
 fn devices_are_found_by_what_they_are_and_their_names_here_are_written() {
     let mut host = Host::small();
-    host.devices = Known::of(&[("/dev/disk/by-id/cciss-36-part1", "naa.36-part1"), ("/dev/cciss/c0d0p1", "naa.36-part1")]);
+    host.devices = Known::of(&[
+        ("/dev/disk/by-id/cciss-36-part1", "naa.36-part1"),
+        ("/dev/cciss/c0d0p1", "naa.36-part1"),
+    ]);
     let backup = Backup::open(&host.back_up()).unwrap();
     fs::remove_file(host.root_path("etc/fstab")).unwrap();
 
-    host.devices = Known::of(&[("/dev/disk/by-id/scsi-36-part1", "naa.36-part1"), ("/dev/sda1", "naa.36-part1")]);
+    host.devices =
+        Known::of(&[("/dev/disk/by-id/scsi-36-part1", "naa.36-part1"), ("/dev/sda1", "naa.36-part1")]);
     let found = plan(&host, &backup, &RestoreOptions::default());
     assert!(codes(&found).is_empty(), "{:#?}", found.blockers);
     carry_out(&host.root(), &backup, &found, "a", &made(), &mut |_| {}).unwrap();
