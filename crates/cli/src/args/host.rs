@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::{HostBackupArgs, HostDiffArgs, HostRestoreArgs, HostShowBackupArgs};
 use crate::size::parse_size;
 
 /// Verbs of hosts.
@@ -19,6 +20,36 @@ Bank A holds the release and boots. Bank B holds a copy that proves itself when 
 A disk that is in use is refused. Foreign content is refused without --force, and named.
 Needs mke2fs (Debian: e2fsprogs) for the state volume.")]
     Install(HostInstallArgs),
+    /// Keep the state of a host in a file: configuration, network, storage, definitions, accounts
+    #[command(after_help = "\
+Examples:
+  lifeboat host backup --out /mnt/usb/kvm-1.lfhs
+  lifeboat host backup --root /mnt/host --out kvm-1.lfhs      the host's disk is mounted in a rescue system
+The file holds secrets (keys, /etc/shadow): it is made for its owner alone. Disks and memory of guests are not in it.")]
+    Backup(HostBackupArgs),
+    /// Bring the state of a host back: refused for another version, host or device before anything is written
+    #[command(after_help = "\
+Examples:
+  lifeboat host restore kvm-1.lfhs --dry-run                  what would be done to every file
+  lifeboat host restore kvm-1.lfhs --only network,libvirt
+  lifeboat host restore kvm-1.lfhs --root /mnt/host
+  lifeboat host restore --resume                              finish what was interrupted
+  lifeboat host restore --undo                                take the last restore back
+What only the host has stays. What is overwritten is kept in /var/lib/lifeboat/host-restore until the next restore.")]
+    Restore(Box<HostRestoreArgs>),
+    /// What changed on a host since a backup, or between two backups
+    #[command(after_help = "\
+Examples:
+  lifeboat host diff kvm-1.lfhs
+  lifeboat host diff monday.lfhs friday.lfhs -o json
+Exit code 0 whether there are differences or not; with -o name, one changed path per line.")]
+    Diff(HostDiffArgs),
+    /// What a backup holds, after every byte of it was checked
+    #[command(after_help = "\
+Examples:
+  lifeboat host show-backup kvm-1.lfhs
+  lifeboat host show-backup kvm-1.lfhs --paths")]
+    ShowBackup(HostShowBackupArgs),
 }
 
 /// Installing on a bare disk.

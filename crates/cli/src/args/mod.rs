@@ -8,6 +8,7 @@ mod bank_esx;
 mod check;
 mod depot;
 mod host;
+mod host_state;
 mod lab;
 mod plan;
 mod policy;
@@ -29,6 +30,9 @@ pub(crate) use bank_esx::{
 pub(crate) use check::{CheckCmd, RunCheckArgs};
 pub(crate) use depot::{CheckDepotArgs, DepotCmd, ModeWord, ResolveArgs, TrustArgs};
 pub(crate) use host::{HostCmd, HostInstallArgs};
+pub(crate) use host_state::{
+    DeviceWord, HostBackupArgs, HostDiffArgs, HostPlaceArgs, HostRestoreArgs, HostShowBackupArgs, NicWord,
+};
 pub(crate) use lab::{LabCmd, LabUpArgs};
 pub(crate) use plan::{CreatePlanArgs, PlanCmd};
 pub(crate) use policy::{PolicyCmd, ShowPolicyArgs};

@@ -11,6 +11,7 @@ mod esx_bank;
 mod esx_refusals;
 mod help;
 mod host;
+mod host_state;
 mod hostile;
 mod incidents;
 mod journal;
