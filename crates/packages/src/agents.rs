@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::{Process, pids};
 use crate::roots::Roots;
-use crate::services::Services;
+use crate::services::{Services, is_kind};
 
 /// Where a caller was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,7 +174,7 @@ fn unit_callers(roots: &Roots, services: &dyn Services) -> Vec<Caller> {
     for folder in UNIT_FOLDERS {
         for entry in fs::read_dir(roots.host_path(folder)).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.ends_with(".service") && !name.ends_with(".timer") {
+            if !is_kind(&name, "service") && !is_kind(&name, "timer") {
                 continue;
             }
             if let Some(text) = read_short(&entry.path()) {

@@ -111,12 +111,11 @@ pub(crate) fn put_back(
         let beside = beside(&place);
         // What an earlier try left.
         let _ = fs::remove_file(&beside);
-        match &file.link {
-            Some(link) => symlink(link, &beside).map_err(at("linking", &beside))?,
-            None => {
-                fs::copy(folder.join(&file.copy), &beside).map_err(at("writing", &beside))?;
-                fs::File::open(&beside).and_then(|file| file.sync_all()).map_err(at("flushing", &beside))?;
-            }
+        if let Some(link) = &file.link {
+            symlink(link, &beside).map_err(at("linking", &beside))?;
+        } else {
+            fs::copy(folder.join(&file.copy), &beside).map_err(at("writing", &beside))?;
+            fs::File::open(&beside).and_then(|file| file.sync_all()).map_err(at("flushing", &beside))?;
         }
         fs::rename(&beside, &place).map_err(at("replacing", &place))?;
         changed.push(file.path.clone());
@@ -137,12 +136,9 @@ fn beside(place: &Path) -> PathBuf {
 
 fn is_as_saved(roots: &Roots, file: &SavedFile) -> bool {
     let place = roots.host_path(&file.path);
-    match &file.link {
-        Some(link) => fs::read_link(&place).is_ok_and(|now| now.display().to_string() == *link),
-        None => {
-            let is_file =
-                fs::symlink_metadata(&place).is_ok_and(|meta| meta.is_file() && meta.len() <= LONGEST);
-            is_file && fingerprint(&place).is_ok_and(|(sha256, _)| sha256 == file.sha256)
-        }
+    if let Some(link) = &file.link {
+        return fs::read_link(&place).is_ok_and(|now| now.display().to_string() == *link);
     }
+    let is_file = fs::symlink_metadata(&place).is_ok_and(|meta| meta.is_file() && meta.len() <= LONGEST);
+    is_file && fingerprint(&place).is_ok_and(|(sha256, _)| sha256 == file.sha256)
 }

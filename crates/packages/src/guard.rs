@@ -20,7 +20,7 @@ use crate::dpkg::Dpkg;
 use crate::error::PackageError;
 use crate::holders::{Holder, find_holders};
 use crate::journal::Hook;
-use crate::manager::{Installed, Manager, ManagerKind, PackageFile};
+use crate::manager::{Installed, Manager, ManagerKind, PackageFile, hex};
 use crate::plan::{Change, Request, TransactionPlan, WayBack};
 use crate::roots::Roots;
 use crate::rpm::Rpm;
@@ -273,7 +273,7 @@ impl Guard {
             back = self.manager.way_back(&from.name, &from.arch, &from.version, &request.old_packages)?;
             match &back {
                 WayBack::None { why } => {
-                    findings.push(finding("no-way-back", &file.name, format!("{}: {why}", from.version)))
+                    findings.push(finding("no-way-back", &file.name, format!("{}: {why}", from.version)));
                 }
                 WayBack::Rebuilt { changed } if !changed.is_empty() => {
                     findings.push(finding("way-back-changed", &file.name, changed.join(", ")));
@@ -333,5 +333,5 @@ fn id_of(changes: &[Change]) -> String {
         hasher
             .update(format!("{}\n{}\n{from}\n{}\n{}\n", change.name, change.arch, change.to, change.sha256));
     }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hasher.finalize().get(..8).map(hex).unwrap_or_default()
 }

@@ -111,28 +111,23 @@ impl Holder {
     #[must_use]
     pub fn words(&self, now: u64) -> String {
         let process = &self.process;
-        let mut text = format!("process {} ({})", process.pid, process.name);
-        if let Some(unit) = &process.unit {
-            text.push_str(&format!(" of {unit}"));
-        }
-        text.push_str(&format!(", {}, since {} s", process.state.words(), process.age(now).as_secs()));
-        for touch in &self.touches {
-            match &touch.how {
-                How::Locked { lock } => {
-                    text.push_str(&format!(", holds {}", lock_words(lock, &touch.path)));
-                }
-                How::Awaits { lock } => {
-                    text.push_str(&format!(", waits for {}", lock_words(lock, &touch.path)));
-                }
-                How::PidFile => text.push_str(&format!(", named in {}", touch.path)),
-                How::Open | How::Mapped => {}
-            }
-        }
+        let unit = process.unit.as_ref().map(|unit| format!(" of {unit}")).unwrap_or_default();
+        let mut parts = vec![
+            format!("process {} ({}){unit}", process.pid, process.name),
+            process.state.words().to_owned(),
+            format!("since {} s", process.age(now).as_secs()),
+        ];
+        parts.extend(self.touches.iter().filter_map(|touch| match &touch.how {
+            How::Locked { lock } => Some(format!("holds {}", lock_words(lock, &touch.path))),
+            How::Awaits { lock } => Some(format!("waits for {}", lock_words(lock, &touch.path))),
+            How::PidFile => Some(format!("named in {}", touch.path)),
+            How::Open | How::Mapped => None,
+        }));
         if let Some(Waiting::Futex { address, file }) = &self.waiting {
             let file = file.as_deref().unwrap_or("its own memory");
-            text.push_str(&format!(", sleeps in a futex at {address:#x} in {file}"));
+            parts.push(format!("sleeps in a futex at {address:#x} in {file}"));
         }
-        text
+        parts.join(", ")
     }
 }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::conffiles::Leftover;
+use crate::manager::hex;
 use crate::plan::{Step, TransactionPlan};
 use crate::services::UnitState;
 use crate::{Moment, SavedFile, Snapshot};
@@ -185,7 +186,10 @@ pub struct Journal {
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").field("path", &self.path).field("entries", &self.entries.len()).finish()
+        f.debug_struct("Journal")
+            .field("path", &self.path)
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -389,5 +393,5 @@ fn parse_line(line: &[u8], seq: u64, chain: &str) -> Result<(Record, String), &'
 fn hash(chain: &str, seq: u64, json: &str) -> String {
     let mut hasher = Sha256::new();
     hasher.update(format!("{chain}\n{seq}\n{json}"));
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize())
 }

@@ -144,5 +144,10 @@ pub(crate) fn fingerprint(path: &Path) -> Result<(String, u64), PackageError> {
         hasher.update(part);
         bytes += got as u64;
     }
-    Ok((hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), bytes))
+    Ok((hex(&hasher.finalize()), bytes))
+}
+
+/// Hexadecimal digits of bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

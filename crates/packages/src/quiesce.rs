@@ -12,12 +12,12 @@ use crate::error::PackageError;
 use crate::holders::find_holders;
 use crate::journal::{Journal, Record};
 use crate::roots::Roots;
-use crate::services::{Services, UnitState};
+use crate::services::{Services, UnitState, is_kind};
 
 /// Whether a unit is doing work that is never interrupted: it is kept from starting, and waited for. `was` is how it was
 /// found: of a masked unit systemd no longer tells whether it ends by itself.
 fn is_at_work(state: &UnitState, was: &UnitState, roots: &Roots) -> bool {
-    if !state.runs() || state.unit.ends_with(".timer") {
+    if !state.runs() || is_kind(&state.unit, "timer") {
         return false;
     }
     let holds =
@@ -39,7 +39,7 @@ pub(crate) fn quiesce(
         .filter(|caller| caller.kind == CallerKind::Unit && caller.quiesced)
         .map(|caller| caller.name.as_str())
         .collect();
-    units.sort_by_key(|unit| !unit.ends_with(".timer"));
+    units.sort_by_key(|unit| !is_kind(unit, "timer"));
     for unit in units {
         let Some(state) = services.state(unit)? else { continue };
         // A forerunner that died quiesced it: how it was found then is the original.
@@ -53,7 +53,7 @@ pub(crate) fn quiesce(
             journal.append(&Record::Quiesce { unit: state.clone() })?;
         }
         // A timer that is masked while it runs fails in the eyes of systemd.
-        if unit.ends_with(".timer") && state.runs() {
+        if is_kind(unit, "timer") && state.runs() {
             services.stop(unit)?;
         }
         // A unit file in /run or /etc outranks the mask: such a unit is only stopped, and a timer needs no more.

@@ -6,11 +6,12 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::apply::{Ending, Outcome, Progress, outcome, write_whole};
+use crate::apply::write_whole;
 use crate::error::PackageError;
 use crate::guard::Guard;
 use crate::hold::Hold;
 use crate::journal::{Direction, Journal, Record};
+use crate::outcome::{Ending, Outcome, Progress, outcome};
 use crate::plan::{TransactionPlan, WayBack};
 use crate::status::{Current, HostState};
 

@@ -40,6 +40,11 @@ impl UnitState {
     }
 }
 
+/// Whether a unit's name is one of a kind (`timer`, `service`).
+pub(crate) fn is_kind(unit: &str, kind: &str) -> bool {
+    unit.rsplit_once('.').is_some_and(|(_, end)| end == kind)
+}
+
 /// What a service manager can be asked.
 pub trait Services: std::fmt::Debug {
     /// Whether there is one.

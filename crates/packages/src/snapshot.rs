@@ -50,13 +50,8 @@ pub(crate) fn possible(roots: &Roots, id: &str) -> Option<Snapshot> {
         return None;
     }
     let mounts = fs::read_to_string(roots.proc.join("self/mounts")).unwrap_or_default();
-    let device = mounts
-        .lines()
-        .filter(|line| line.split(' ').nth(1) == Some("/"))
-        .last()?
-        .split(' ')
-        .next()?
-        .to_owned();
+    let device =
+        mounts.lines().rfind(|line| line.split(' ').nth(1) == Some("/"))?.split(' ').next()?.to_owned();
     if !device.starts_with("/dev/mapper/") {
         return None;
     }

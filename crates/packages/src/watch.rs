@@ -122,13 +122,7 @@ fn describe(roots: &Roots, pid: u32, waited: Duration) -> Stuck {
         matches!(process.state, RunState::Stopped | RunState::Traced | RunState::Uninterruptible)
     };
     let Some(process) = members.iter().find(stopped).or_else(|| members.last()) else {
-        return Stuck {
-            pid: pid,
-            name: String::new(),
-            what: "it ended".to_owned(),
-            waited_secs: 0,
-            since: 0,
-        };
+        return Stuck { pid, name: String::new(), what: "it ended".to_owned(), waited_secs: 0, since: 0 };
     };
     let what = match waiting_of(&roots.proc, process.pid) {
         Some(Waiting::Futex { address, file }) => {

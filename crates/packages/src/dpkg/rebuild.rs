@@ -101,14 +101,15 @@ fn write_control(
     for (key, value) in &stanza.fields {
         if !NOT_OF_THE_PACKAGE.contains(&key.to_lowercase().as_str()) {
             let blank = if value.is_empty() || value.starts_with('\n') { "" } else { " " };
-            text.push_str(&format!("{key}:{blank}{value}\n"));
+            text.extend([key, ":", blank, value, "\n"]);
         }
     }
     let path = control.join("control");
     fs::write(&path, text).map_err(at("writing", &path))?;
     let there = |path: &&(String, String)| tree.join(path.0.trim_start_matches('/')).exists();
-    let conffiles: String =
-        stanza.conffiles().iter().filter(there).map(|(path, _)| format!("{path}\n")).collect();
+    let conffiles = stanza.conffiles();
+    let lines = conffiles.iter().filter(there).flat_map(|(path, _)| [path, "\n"]);
+    let conffiles: String = lines.collect();
     if !conffiles.is_empty() {
         let path = control.join("conffiles");
         fs::write(&path, conffiles).map_err(at("writing", &path))?;

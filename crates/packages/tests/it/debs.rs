@@ -238,3 +238,31 @@ fn child_plans_on_a_small_file_system() {
         println!("{} {}: {}", finding.code, finding.subject, finding.evidence);
     }
 }
+
+#[test]
+fn nobody_else_changes_packages_between_two_steps() {
+    if !has(PEERS) || !has(&["apt-get"]) {
+        return;
+    }
+    let case = case("", crate::common::BLOCK);
+    let plan = plan(&case.root, &case.new);
+    let (dpkg_says, apt_says) = std::thread::scope(|scope| {
+        let work = scope.spawn(|| guard(&case.root).apply(&plan, &mut |_| {}).unwrap());
+        crate::common::wait_blocked(&case.root);
+        let theirs = dpkg(&case.root).args(["--purge", "alpha"]).output().unwrap();
+        let root = case.root.display();
+        let mut apt = Command::new("apt-get");
+        apt.arg("-o")
+            .arg(format!("Dir={root}"))
+            .arg("-o")
+            .arg(format!("Dir::State::status={root}/var/lib/dpkg/status"));
+        let apt = apt.args(["-y", "remove", "alpha"]).env("LC_ALL", "C").output().unwrap();
+        crate::common::unblock(&case.root);
+        assert_eq!(work.join().unwrap().ending, Ending::Done);
+        (crate::common::words(&theirs), crate::common::words(&apt))
+    });
+    assert!(dpkg_says.contains("frontend lock was locked by another process"), "{dpkg_says}");
+    assert!(dpkg_says.contains(&std::process::id().to_string()), "{dpkg_says}");
+    assert!(apt_says.contains(&format!("It is held by process {}", std::process::id())), "{apt_says}");
+    assert_eq!(versions(&case.root), NEW);
+}

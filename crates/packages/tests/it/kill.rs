@@ -90,7 +90,8 @@ fn end_well(root: &Path, back: bool, old: &[String], new: &[String], when: &str)
         return;
     }
     let outcome = if back { guard(root).rollback(&mut |_| {}) } else { guard(root).finish(&mut |_| {}) };
-    let outcome = outcome.unwrap_or_else(|error| panic!("{when}: {error}"));
+    assert!(outcome.is_ok(), "{when}: {outcome:?}");
+    let outcome = outcome.unwrap();
     assert_ne!(outcome.ending, Ending::Incomplete, "{when}: {outcome:?}");
     let wanted = if back { old } else { new };
     assert_eq!(versions(root), wanted, "{when}");

@@ -155,6 +155,43 @@ fn child_takes_the_lock_of_its_environment() {
     let lock = std::env::var_os("LIFEBOAT_LOCK").unwrap();
     let command = std::env::var("LIFEBOAT_COMMAND").unwrap();
     let command: Vec<_> = command.split(' ').map(Into::into).collect();
+    // It returns only when it could not become the command.
     let error = lifeboat_packages::exec_locked(Path::new(&lock), &command);
-    panic!("{error}");
+    assert_eq!(error.to_string(), "");
+}
+
+#[test]
+fn dnf_waits_for_the_process_that_holds_the_transaction() {
+    if !has(PEERS) || !has(&["dnf", "timeout"]) {
+        return;
+    }
+    let case = case(crate::common::BLOCK);
+    fs::create_dir_all(case.root.join("var/lib/dnf")).unwrap();
+    let plan = plan_with_back(&case, &case.root);
+    let (pid_file, says) = std::thread::scope(|scope| {
+        let work = scope.spawn(|| guard(&case.root).apply(&plan, &mut |_| {}).unwrap());
+        crate::common::wait_blocked(&case.root);
+        let pid_file = fs::read_to_string(case.root.join("var/lib/dnf/rpmdb_lock.pid"));
+        let mut dnf = Command::new("timeout");
+        dnf.args(["5", "dnf", "-y", "--releasever=1", "--disablerepo=*", "--setopt=exit_on_lock=True"]);
+        // Where Debian's dnf looks for a database is a macro; so is where the root has it.
+        dnf.env("HOME", case.scratch.path()).env("LC_ALL", "C");
+        fs::write(case.scratch.path().join(".rpmmacros"), "%_dbpath /var/lib/rpm\n").unwrap();
+        let dnf = dnf
+            .arg(format!("--installroot={}", case.root.display()))
+            .args(["remove", "alpha"])
+            .output()
+            .unwrap();
+        crate::common::unblock(&case.root);
+        assert_eq!(work.join().unwrap().ending, Ending::Done);
+        (pid_file.unwrap_or_default(), crate::common::words(&dnf))
+    });
+    assert_eq!(pid_file, std::process::id().to_string());
+    assert!(
+        says.contains(&format!("PID {}", std::process::id()))
+            || says.contains(&format!("process with pid {}", std::process::id())),
+        "{says}"
+    );
+    assert!(!case.root.join("var/lib/dnf/rpmdb_lock.pid").exists());
+    assert_eq!(versions(&case.root), with_release(&NEW));
 }
