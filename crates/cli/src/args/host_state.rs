@@ -47,6 +47,7 @@ pub(crate) enum DeviceWord {
 
 /// Bringing a backup back.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct HostRestoreArgs {
     /// The backup
     #[arg(value_name = "FILE", required_unless_present_any = ["resume", "undo"])]

@@ -16,6 +16,7 @@ fn host(scratch: &Scratch) {
     scratch.write("root/etc/shadow", "root:secret:1::::::\n");
     fs::set_permissions(scratch.path("root/etc/shadow"), fs::Permissions::from_mode(0o600)).unwrap();
     scratch.write("root/etc/network/interfaces", "auto lo\n");
+    fs::create_dir_all(scratch.path("machine/sys/block")).unwrap();
     scratch.write("machine/sys/class/dmi/id/product_uuid", "4c4c4544-0042-3510-8048-b4c04f473432\n");
 }
 
