@@ -101,7 +101,7 @@ impl LabFolder {
         self.0.join("tls")
     }
 
-    /// Keys, if its hosts have sshd: `id` and `id.pub` of the user, `known_hosts`.
+    /// Keys, if its hosts have sshd: `id` and `id.pub` of the user, `known_hosts`, and `ssh`, which uses them.
     pub fn ssh(&self) -> PathBuf {
         self.0.join("ssh")
     }

@@ -94,6 +94,18 @@ pub(crate) fn make_ssh_keys(folder: &LabFolder, settings: &LabSettings) -> Resul
     }
     let path = ssh.join("known_hosts");
     fs::write(&path, known).map_err(LabError::file("write", &path))?;
-    fs::set_permissions(ssh.join("id"), fs::Permissions::from_mode(0o600))
-        .map_err(LabError::file("set the mode of", ssh))
+    // What libvirt calls for qemu+ssh://root@h1/system?command=… : it takes no other file of known hosts.
+    let folder = ssh.display();
+    let script = format!(
+        "#!/bin/sh\nexec ssh -F none -o BatchMode=yes -o IdentityFile={folder}/id \\\n    \
+         -o UserKnownHostsFile={folder}/known_hosts \"$@\"\n"
+    );
+    let path = ssh.join("ssh");
+    fs::write(&path, script).map_err(LabError::file("write", &path))?;
+    for (name, mode) in [("ssh", 0o700), ("id", 0o600)] {
+        let path = ssh.join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+            .map_err(LabError::file("set the mode of", path))?;
+    }
+    Ok(())
 }

@@ -19,8 +19,10 @@ use crate::{LabError, LabFolder, tool};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The file `fabric.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FabricIds {
+    /// Identity of the lab: a fabric of an earlier lab in the same folder is not meant.
+    pub(crate) lab: String,
     /// The process that made the namespaces.
     pub(crate) outer: ProcessId,
     /// PID 1 of the fabric, as the machine sees it.
@@ -53,7 +55,7 @@ pub(crate) fn start(folder: &LabFolder, settings: &LabSettings) -> Result<Fabric
         .stdout(out)
         .stderr(err);
     let mut child = command.spawn().map_err(LabError::file("start", folder.program()))?;
-    let ids = match find(&mut child, folder) {
+    let ids = match find(&mut child, folder, &settings.id) {
         Ok(ids) => ids,
         Err(error) => {
             // Its child ends with it.
@@ -67,14 +69,15 @@ pub(crate) fn start(folder: &LabFolder, settings: &LabSettings) -> Result<Fabric
     Ok(ids)
 }
 
-fn find(child: &mut Child, folder: &LabFolder) -> Result<FabricIds, LabError> {
+fn find(child: &mut Child, folder: &LabFolder, lab: &str) -> Result<FabricIds, LabError> {
     let outer = i32::try_from(child.id()).unwrap_or(0);
     wait_for(child, folder, "the start of the fabric", || {
         let inner = child_of(outer)?;
         // Until it is our program it may still be something that leaves at once.
         let words = fs::read(format!("/proc/{inner}/cmdline")).ok()?;
         let begun = words.windows(8).any(|window| window == b"\0fabric\0");
-        let ids = FabricIds { outer: ProcessId::of(outer)?, inner: ProcessId::of(inner)? };
+        let (outer, inner) = (ProcessId::of(outer)?, ProcessId::of(inner)?);
+        let ids = FabricIds { lab: lab.to_owned(), outer, inner };
         begun.then_some(ids)
     })
 }

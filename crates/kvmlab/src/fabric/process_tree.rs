@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change};
 
+use super::carrier::FabricIds;
 use super::network::{make_bridge, plug_in};
 use super::supervisor::Supervisor;
-use crate::folder::write_whole;
+use crate::folder::{read_json, write_whole};
 use crate::mounts::{bind, mount};
 use crate::settings::LabSettings;
 use crate::{LabError, LabFolder};
@@ -27,7 +28,7 @@ pub(crate) fn run(folder: &Path) -> Result<(), LabError> {
     let folder = LabFolder::new(folder)?;
     let settings =
         LabSettings::read(&folder)?.ok_or_else(|| LabError::NotUp { folder: folder.path().to_owned() })?;
-    wait_until_written_down(&folder)?;
+    wait_until_written_down(&folder, &settings.id)?;
     let root = Path::new("/");
     mount_change(root, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(|error| {
         LabError::Mount { what: "private".to_owned(), path: root.into(), source: error.into() }
@@ -49,9 +50,9 @@ pub(crate) fn run(folder: &Path) -> Result<(), LabError> {
 }
 
 /// A fabric that nobody has written down could never be ended: it ends itself.
-fn wait_until_written_down(folder: &LabFolder) -> Result<(), LabError> {
+fn wait_until_written_down(folder: &LabFolder, lab: &str) -> Result<(), LabError> {
     let begin = Instant::now();
-    while !folder.fabric().exists() {
+    while read_json::<FabricIds>(&folder.fabric())?.is_none_or(|ids| ids.lab != lab) {
         if begin.elapsed() > Duration::from_secs(20) {
             return Err(LabError::Deadline {
                 what: "being written down in fabric.json".to_owned(),

@@ -27,6 +27,8 @@ pub(super) struct Supervisor {
     settings: LabSettings,
     hosts: Vec<HostLoop>,
     nbd: Server,
+    /// The last error that was told.
+    complaint: String,
 }
 
 struct HostLoop {
@@ -74,24 +76,37 @@ impl Supervisor {
             })
             .collect();
         let nbd = Server { process: None, due: Instant::now() };
-        Ok(Self { folder, settings, hosts, nbd })
+        Ok(Self { folder, settings, hosts, nbd, complaint: String::new() })
     }
 
     pub(super) fn run(mut self) -> Result<(), LabError> {
         let mut ready = false;
         loop {
             while let Some((pid, status)) = reap() {
-                self.ended(pid, status)?;
+                let ended = self.ended(pid, status);
+                self.complain(ended);
             }
-            self.keep_nbd()?;
+            let kept = self.keep_nbd();
+            self.complain(kept);
             for index in 0..self.hosts.len() {
-                self.look_at(index)?;
+                let looked = self.look_at(index);
+                self.complain(looked);
             }
             if !ready {
                 write_whole(&self.folder.ready(), b"ready\n")?;
                 ready = true;
             }
             std::thread::sleep(BEAT);
+        }
+    }
+
+    /// Tells an error once. A disk that is full, say, must not take a whole lab down: the next beat tries again.
+    fn complain(&mut self, result: Result<(), LabError>) {
+        let Err(error) = result else { return };
+        let text = lifeboat_model::chain(&error);
+        if self.complaint != text {
+            eprintln!("fabric: {text}");
+            self.complaint = text;
         }
     }
 

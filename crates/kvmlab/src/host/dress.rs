@@ -37,16 +37,19 @@ log_outputs = "2:file:/var/log/libvirt/libvirtd.log"
 /// Where the agent of a host lies.
 const AGENT: &str = "usr/bin/lifeboat-agent";
 
-const TLS_FILES: [(&str, &str); 3] = [
+/// Certificates in `tls/`, and where libvirt and QEMU look for them. A host is also a client of the others, to which it
+/// sends guests.
+const TLS_FILES: [(&str, &str); 10] = [
     ("ca.pem", "etc/pki/CA/cacert.pem"),
     ("server.pem", "etc/pki/libvirt/servercert.pem"),
     ("server.key", "etc/pki/libvirt/private/serverkey.pem"),
-];
-
-/// A host is a client of the others when it sends guests to them.
-const TLS_CLIENT: [(&str, &str); 2] = [
     ("client.pem", "etc/pki/libvirt/clientcert.pem"),
     ("client.key", "etc/pki/libvirt/private/clientkey.pem"),
+    ("ca.pem", "etc/pki/qemu/ca-cert.pem"),
+    ("server.pem", "etc/pki/qemu/server-cert.pem"),
+    ("server.key", "etc/pki/qemu/server-key.pem"),
+    ("client.pem", "etc/pki/qemu/client-cert.pem"),
+    ("client.key", "etc/pki/qemu/client-key.pem"),
 ];
 
 /// Writes everything into the root at `root`.
@@ -74,7 +77,7 @@ pub(super) fn dress(
         write_in(root, AGENT, &data, 0o755)?;
     }
     if lab.tls {
-        for (from, to) in TLS_FILES.iter().chain(&TLS_CLIENT) {
+        for (from, to) in &TLS_FILES {
             let own = folder.tls().join(&host.name).join(from);
             let from = if own.exists() { own } else { folder.tls().join(from) };
             let data = fs::read(&from).map_err(LabError::file("read", &from))?;

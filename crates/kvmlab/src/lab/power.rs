@@ -4,7 +4,8 @@
 //! ask libvirt to do anything.
 
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::KvmLab;
@@ -36,7 +37,7 @@ impl KvmLab {
     /// Asks a host to power itself off, as its button does, and waits until it is off. Its guests die.
     pub fn power_off(&self, host: &str) -> Result<(), LabError> {
         if self.power(host)?.phase == Phase::Running {
-            self.run_in(host, &["/bin/busybox", "poweroff"])?;
+            self.order(host, "poweroff")?;
         } else {
             self.switch(host, "cut")?;
         }
@@ -60,7 +61,7 @@ impl KvmLab {
     /// Reboots a host from within; waits until the first process of the next boot runs.
     pub fn reboot(&self, host: &str) -> Result<(), LabError> {
         let boots = self.power(host)?.boots;
-        self.run_in(host, &["/bin/busybox", "reboot"])?;
+        self.order(host, "reboot")?;
         let done = |state: &PowerState| state.boots > boots && state.phase == Phase::Running;
         self.await_power(host, POWER_PATIENCE, "the reboot", done).map(drop)
     }
@@ -88,9 +89,10 @@ impl KvmLab {
                     what: format!("{what} of {host}"),
                     secs: patience.as_secs(),
                     look: format!(
-                        "it is {:?}{}; look at {}",
+                        "it is {:?}{}, and said last: {:?}; look at {}",
                         state.phase,
                         state.why.map(|why| format!(" ({why})")).unwrap_or_default(),
+                        last_line(&folder.console()),
                         folder.console().display()
                     ),
                 });
@@ -144,6 +146,13 @@ impl KvmLab {
         run(&mut command).map(drop)
     }
 
+    /// Gives an order from within. It may be ended by what it leads to before it can say so.
+    fn order(&self, host: &str, word: &str) -> Result<(), LabError> {
+        let busybox = tool::needed("busybox")?;
+        let given = self.command_in(host, &busybox)?.arg(word).stdin(Stdio::null()).output();
+        given.map(drop).map_err(LabError::file("start", busybox))
+    }
+
     fn await_off(&self, host: &str) -> Result<(), LabError> {
         self.await_power(host, POWER_PATIENCE, "the end", |state| state.phase == Phase::Off).map(drop)
     }
@@ -152,4 +161,11 @@ impl KvmLab {
         let folder = self.folder.host(&self.settings.host(host)?.name);
         write_whole(&folder.switch(), word.as_bytes())
     }
+}
+
+/// The last line of a log, for the error of a lab whose files are taken away with it.
+fn last_line(path: &Path) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    let tail = text.get(text.len().saturating_sub(400)..).unwrap_or_default();
+    String::from_utf8_lossy(tail).lines().last().unwrap_or_default().to_owned()
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lifeboat_kvmlab::{GuestSpec, HostEnd, HostKind, KvmLab, Phase};
 use lifeboat_model::{Bank, BankState};
 
-use crate::rig::{LONG, Rig, rig};
+use crate::rig::{LONG, Rig, agent, rig};
 
 fn bank_host(change: impl FnOnce(lifeboat_kvmlab::LabOptions) -> lifeboat_kvmlab::LabOptions) -> Option<Rig> {
     rig(|options| change(options.hosts(1).kind(HostKind::Banks)))
@@ -95,20 +95,6 @@ fn a_release_that_panics_is_left_for_the_old_bank_by_the_firmware_alone() {
     assert_eq!(state.bank, Some(Bank::A));
     assert_eq!(state.ends, [HostEnd::Reboot, HostEnd::Panic]);
     assert_eq!(version(lab), "1");
-}
-
-/// An agent that was built for this test run, if there is one.
-fn agent() -> Option<PathBuf> {
-    let named = std::env::var_os("LIFEBOAT_AGENT").map(PathBuf::from);
-    let target =
-        PathBuf::from(env!("CARGO_BIN_EXE_lifeboat-kvmlab")).parent().unwrap().parent().unwrap().to_owned();
-    let built = target.join("x86_64-unknown-linux-gnu/agent/lifeboat-agent");
-    let found = named.or_else(|| built.is_file().then_some(built));
-    if found.is_none() {
-        println!("skipped: there is no agent; build it, or name it in LIFEBOAT_AGENT");
-        assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "an agent is required");
-    }
-    found
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod banks;
 mod fabric;
 mod guests;
 mod rig;
+mod ways;

@@ -1,6 +1,6 @@
 //! A lab for one test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lifeboat_kvmlab::{CarrierProgram, KvmLab, LabOptions, check_peers};
@@ -67,4 +67,18 @@ pub(crate) fn rig(change: impl FnOnce(LabOptions) -> LabOptions) -> Option<Rig> 
     let folder = tempfile::tempdir().unwrap();
     let lab = KvmLab::up(&change(options(&folder)), &mut |line| println!("{line}")).unwrap();
     Some(Rig { lab, folder })
+}
+
+/// An agent that was built for this test run, if there is one.
+pub(crate) fn agent() -> Option<PathBuf> {
+    let named = std::env::var_os("LIFEBOAT_AGENT").map(PathBuf::from);
+    let target =
+        PathBuf::from(env!("CARGO_BIN_EXE_lifeboat-kvmlab")).parent().unwrap().parent().unwrap().to_owned();
+    let built = target.join("x86_64-unknown-linux-gnu/agent/lifeboat-agent");
+    let found = named.or_else(|| built.is_file().then_some(built));
+    if found.is_none() {
+        println!("skipped: there is no agent; build it, or name it in LIFEBOAT_AGENT");
+        assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "an agent is required");
+    }
+    found
 }
