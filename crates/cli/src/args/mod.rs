@@ -9,6 +9,7 @@ mod check;
 mod depot;
 mod host;
 mod host_state;
+mod kvmlab;
 mod lab;
 mod plan;
 mod policy;
@@ -32,6 +33,9 @@ pub(crate) use depot::{CheckDepotArgs, DepotCmd, ModeWord, ResolveArgs, TrustArg
 pub(crate) use host::{HostCmd, HostInstallArgs};
 pub(crate) use host_state::{
     DeviceWord, HostBackupArgs, HostDiffArgs, HostPlaceArgs, HostRestoreArgs, HostShowBackupArgs, NicWord,
+};
+pub(crate) use kvmlab::{
+    DiskWord, GuestWord, KindWord, KvmLabCmd, KvmLabGuestArgs, KvmLabName, KvmLabUpArgs, PowerWord,
 };
 pub(crate) use lab::{LabCmd, LabUpArgs};
 pub(crate) use plan::{CreatePlanArgs, PlanCmd};
@@ -138,6 +142,9 @@ pub(crate) enum Noun {
     /// A pool of real machines in QEMU
     #[command(subcommand)]
     Lab(LabCmd),
+    /// A pool of libvirt hosts in namespaces of this machine
+    #[command(subcommand, name = "kvmlab")]
+    KvmLab(KvmLabCmd),
     /// What is known and what is going on, at a glance
     Status,
     /// Settings from the environment, their values, and where each came from

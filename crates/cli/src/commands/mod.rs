@@ -7,6 +7,7 @@ mod demo;
 mod depot;
 mod env;
 mod host;
+mod kvmlab;
 mod lab;
 mod plan;
 mod policy;
@@ -41,6 +42,7 @@ pub(crate) fn run(ctx: &Ctx, cli: &Cli) -> Result<(), CliError> {
         Noun::Roll(cmd) => roll::run(ctx, cmd),
         Noun::Demo(args) => demo::run(ctx, args),
         Noun::Lab(cmd) => lab::run(ctx, cmd),
+        Noun::KvmLab(cmd) => kvmlab::run(ctx, cmd),
         Noun::Status => status::run(ctx),
         Noun::Env => env::run(ctx, cli),
         Noun::Completion { shell } => {
