@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lifeboat_libvirt::xdr::Decoder;
 use lifeboat_libvirt::{Affect, ResumedWhy, SuspendedWhy};
 use lifeboat_libvirt::{
     ConnectOptions, Connection, DefineFlags, DestroyFlags, DomainFilter, Event, EventKind, JobStatsFlags,
@@ -252,6 +253,62 @@ fabric_test! {
         let facts = migrate(&connection).unwrap();
         connection.close();
         recorder.finish("migration", facts);
+    }
+}
+
+fabric_test! {
+    fn virsh_asks_for_the_same_migration_in_the_same_words(fabric) {
+        let mut fabric = fabric;
+        let (host, _other) = (fabric.host(), fabric.host());
+        let disk = Path::new("/media/a.img");
+        guest::disk(disk);
+        let setup = host.connect();
+        let domain = setup.define_domain(&guest::xml("a", 1, disk).replace(" cache='none'", ""), DefineFlags::NONE).unwrap();
+        setup.start_domain(&domain, StartFlags::NONE).unwrap();
+        let recorder = Recorder::start(host.socket(), &fabric.images());
+        let uri = format!("qemu+unix:///system?socket={}", recorder.socket.display());
+        let line = "migrate a qemu+tcp://h2/system tcp://h2 --live --p2p --unsafe --persistent --undefinesource \
+                    --auto-converge --auto-converge-initial 20 --bandwidth 512";
+        crate::fabric::shell(&format!("virsh -c '{uri}' {line}"));
+        let said = recorder.said.lock().unwrap().clone();
+        let ours = Recording::read("migration");
+        assert_eq!(Asked::of(&said), Asked::of(&ours));
+    }
+}
+
+/// What a client asks for with `domain-migrate-perform3-params`; parameters in alphabetical order.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    domain: (String, [u8; 16], i32),
+    target: Option<String>,
+    parameters: Vec<(String, String)>,
+    cookie: usize,
+    flags: u32,
+}
+
+impl Asked {
+    fn of(recording: &Recording) -> Self {
+        let question = recording.questions().into_iter().find(|frame| frame[12..16] == 305_u32.to_be_bytes());
+        let mut from = Decoder::new(&question.unwrap()[28..]);
+        let domain = (from.string().unwrap(), from.array("a UUID").unwrap(), from.int().unwrap());
+        let target = from.optional(Decoder::string).unwrap();
+        let parameter = |from: &mut Decoder<'_>| {
+            let name = from.string()?;
+            let kind = from.int()?;
+            let value = match kind {
+                1 => from.int()?.to_string(),
+                4 => from.unsigned_hyper()?.to_string(),
+                7 => from.string()?,
+                other => panic!("type {other}"),
+            };
+            Ok((name, format!("{kind} {value}")))
+        };
+        let mut parameters = from.list("parameters", 64, 12, parameter).unwrap();
+        parameters.sort();
+        let cookie = from.opaque("a cookie", 4096).unwrap().len();
+        let flags = from.unsigned().unwrap();
+        from.finish().unwrap();
+        Self { domain, target, parameters, cookie, flags }
     }
 }
 
