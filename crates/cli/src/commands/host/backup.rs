@@ -145,7 +145,7 @@ pub(super) fn show(ctx: &Ctx, args: &HostShowBackupArgs) -> Result<(), CliError>
     let backup = open(&args.file)?;
     let paths = if args.paths { Some(backup.paths().map_err(form_error)?) } else { None };
     let name = args.file.display().to_string();
-    report(ctx, &args.file, backup.index(), paths, &name)
+    report(ctx, &args.file, backup.index(), paths.as_deref(), &name)
 }
 
 /// Opens a backup, verified to its last byte.
@@ -173,7 +173,7 @@ fn report(
     ctx: &Ctx,
     file: &Path,
     index: &Index,
-    paths: Option<Vec<PathLine>>,
+    paths: Option<&[PathLine]>,
     name: &str,
 ) -> Result<(), CliError> {
     let bytes = file.metadata().map_err(|source| file_error("looking at", file, source))?.len();
@@ -188,7 +188,7 @@ fn report(
         sections: &index.sections,
         left_out: &index.left_out,
         left_out_more: index.left_out_more,
-        paths: paths.as_deref(),
+        paths,
     };
     ctx.out.object("host-backup", &shown, name, || people(ctx, &shown))
 }

@@ -98,8 +98,10 @@ fn tell(line: &mut ProgressLine, step: Step<'_>) {
 fn preview(plan: &Plan) -> String {
     const SHOWN: usize = 20;
     let written: Vec<&Decision> = plan.decisions.iter().filter(|decision| decision.action.writes()).collect();
-    let mut text: String =
-        written.iter().take(SHOWN).map(|d| format!("{} {}\n", d.action.word(), d.path)).collect();
+    let mut text = String::new();
+    for decision in written.iter().take(SHOWN) {
+        text.push_str(&format!("{} {}\n", decision.action.word(), decision.path));
+    }
     if written.len() > SHOWN {
         text.push_str(&format!("and {} more (--dry-run lists all)\n", written.len() - SHOWN));
     }
