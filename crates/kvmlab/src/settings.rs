@@ -33,7 +33,7 @@ pub enum HostKind {
 /// The file `lab.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabSettings {
-    /// [`SCHEMA`].
+    /// Number of the form.
     pub schema: u32,
     /// Random identity.
     pub id: String,

@@ -171,6 +171,7 @@ pub(crate) struct KvmLabUpArgs {
 
 /// A guest.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct KvmLabGuestArgs {
     /// Its name
     #[arg(value_name = "GUEST")]

@@ -14,7 +14,7 @@ use crate::run::Ctx;
 struct Done<'a> {
     guest: &'a str,
     host: Option<&'a str>,
-    done: &'static str,
+    now: &'static str,
 }
 
 pub(super) fn run(ctx: &Ctx, args: &KvmLabGuestArgs) -> Result<(), CliError> {
@@ -24,11 +24,11 @@ pub(super) fn run(ctx: &Ctx, args: &KvmLabGuestArgs) -> Result<(), CliError> {
         ctx.out.say(&format!("would {} guest {guest}", if args.remove { "remove" } else { "make" }));
         return Ok(());
     }
-    let done = act(&there, args).map_err(|cause| kvmlab_error(&args.lab, cause))?;
-    let done = Done { guest, host, done };
+    let now = act(&there, args).map_err(|cause| kvmlab_error(&args.lab, cause))?;
+    let done = Done { guest, host, now };
     ctx.out.object("kvmlab-guest", &done, guest, || match done.host {
-        Some(host) => format!("guest {guest} is {} on {host}\n", done.done),
-        None => format!("guest {guest} is {}\n", done.done),
+        Some(host) => format!("guest {guest} is {} on {host}\n", done.now),
+        None => format!("guest {guest} is {}\n", done.now),
     })
 }
 
