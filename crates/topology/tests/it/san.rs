@@ -253,3 +253,35 @@ fn a_saved_output_of_multipath_adds_policy_and_what_the_checker_saw() {
     assert_eq!(down.device.as_deref(), Some("sdc"));
     assert!(down.words.contains("failed faulty"), "{}", down.words);
 }
+
+#[test]
+fn i_16_lun_ids_come_in_one_table_from_every_driver() {
+    // The file that a storage team asked for is gone: no driver writes its LUNs under /proc any more.
+    let mut tree = san();
+    let iscsi = "platform/host3/session1/target3:0:0/3:0:0:5";
+    disk(&mut tree, iscsi, "sdz", "65:144", 1 << 30);
+    tree.file(format!("sys/devices/{iscsi}/vpd_pg83"), page_83("6001405b1629f80d52a4c898f8856e43"));
+    tree.file("sys/class/iscsi_session/session1/targetname", "iqn.2003-01.org.linux-iscsi:disk1\n");
+    disk(&mut tree, "pci0000:00/0000:00:04.0/virtio1", "vda", "252:0", 1 << 30);
+    assert!(lifeboat_topology::Tree::read_dir(&tree, "proc/scsi").is_err());
+    let mut host = linux(&tree);
+    // What only a program of the vendor told, kept in a file.
+    let saved = "vmhba1:C0:T1:L9 LUN:9 state:active fc Adapter: WWNN: 20:01:00:25:b5:00:00:0d WWPN: 20:00:00:25:b5:0a:00:0d \
+                 Target: WWNN: 50:0a:09:80:8f:3f:52:ad WWPN: 50:0a:09:82:9f:3f:52:ad\n";
+    let saved = format!("naa.60a9800064655a77524a6c4938685950 : NETAPP Fibre Channel Disk\n{saved}");
+    host.add(lifeboat_topology::read_text(&saved).unwrap());
+    let table: std::collections::BTreeSet<(String, String, Option<u64>)> = host
+        .paths
+        .iter()
+        .map(|path| (path.transport.to_string(), path.lun.to_string(), path.number))
+        .collect();
+    let row = |bus: &str, lun: &str, number| (bus.to_owned(), lun.to_owned(), number);
+    let wanted = [
+        row("fc", &format!("naa.{NAA}"), Some(0)),
+        row("fc", "naa.600a098000aabbcc0000000000000002", Some(1)),
+        row("fc", "naa.60a9800064655a77524a6c4938685950", Some(9)),
+        row("iscsi", "naa.6001405b1629f80d52a4c898f8856e43", Some(5)),
+        row("virtio", "place.pci-0000:00:04.0", None),
+    ];
+    assert_eq!(table, wanted.into_iter().collect());
+}
