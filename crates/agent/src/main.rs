@@ -1,5 +1,7 @@
 //! `lifeboat-agent`: the program on Linux hosts.
 
+mod package_command;
+
 use lifeboat_model::chain;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -17,10 +19,11 @@ use lifeboat_device::Watchdog;
 /// Usage, for people.
 const USAGE: &str =
     "usage: lifeboat-agent run [--state DIR] [--etc DIR] | enroll --server HOST:PORT --token TOKEN [--name HOST]
-                      [--state DIR] | map-root | bring-up-state | find-root | find-partition NAME | version
+                      [--state DIR] | packages VERB ... | map-root | bring-up-state | find-root | find-partition NAME | version
 
   run             judge this boot, report to the controller, carry out its commands
   enroll          get this host's first certificate, or a new one after the old one ended
+  packages        guarded updates of a host that stays package-based: check, plan, apply, finish, rollback, ...
   map-root        print the device to be mounted as root: checked by its hash tree if the kernel line has one
   bring-up-state  bind what this host keeps over the root: its own state, migrated if need be
   find-root       print the partition of the root that the kernel line names
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
             Some(options) => enroll_host(&options),
             None => return usage(),
         },
+        ["packages", rest @ ..] => package_command::run(rest),
         ["map-root"] => print_mapped_root(),
         ["bring-up-state"] => bring_up_state(),
         ["find-root"] => print_root(),
