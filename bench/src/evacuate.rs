@@ -42,8 +42,12 @@ pub(crate) fn run(rounds: usize, report: &mut Report) -> Result<(), Failure> {
     let state = tempfile::tempdir()?;
     let mut driver = LibvirtDriver::open(PoolName::new("bench")?, settings(&lab)?, state.path())?;
     await_hosts(&mut driver)?;
-    let ways: [(&str, Option<usize>); 4] =
-        [("virsh migrate in a loop", None), ("ours, 1 at once", Some(1)), ("ours, 2 at once", Some(2)), ("ours, 6 at once", Some(6))];
+    let ways: [(&str, Option<usize>); 4] = [
+        ("virsh migrate in a loop", None),
+        ("ours, 1 at once", Some(1)),
+        ("ours, 2 at once", Some(2)),
+        ("ours, 6 at once", Some(6)),
+    ];
     let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); ways.len()];
     let mut pauses: Vec<Vec<f64>> = vec![Vec::new(); ways.len()];
     let (mut from, mut to) = ("h1", "h2");
@@ -76,7 +80,13 @@ pub(crate) fn run(rounds: usize, report: &mut Report) -> Result<(), Failure> {
         let note = format!("{GUESTS} guests, {rounds} rounds; ratio to virsh {:.2}", median(took) / base);
         report.add(BENCH, format!("{way}: all guests"), median(took), "s", note);
         let most = paused.iter().copied().fold(0.0, f64::max);
-        report.add(BENCH, format!("{way}: pause of a guest"), median(paused), "ms", format!("at most {most:.0} ms"));
+        report.add(
+            BENCH,
+            format!("{way}: pause of a guest"),
+            median(paused),
+            "ms",
+            format!("at most {most:.0} ms"),
+        );
     }
     Ok(())
 }
@@ -121,11 +131,21 @@ fn by_virsh(lab: &KvmLab, names: &[String], from: &str, to: &str) -> Result<(), 
     Ok(())
 }
 
-fn by_driver(driver: &mut LibvirtDriver, names: &[String], from: &str, to: &str, most: usize) -> Result<(), Failure> {
+fn by_driver(
+    driver: &mut LibvirtDriver,
+    names: &[String],
+    from: &str,
+    to: &str,
+    most: usize,
+) -> Result<(), Failure> {
     let until = Instant::now() + PATIENCE;
     let mut left: Vec<Effect> = Vec::new();
     for name in names.iter().rev() {
-        left.push(Effect::Migrate { guest: GuestId::new(name)?, from: HostId::new(from)?, to: HostId::new(to)? });
+        left.push(Effect::Migrate {
+            guest: GuestId::new(name)?,
+            from: HostId::new(from)?,
+            to: HostId::new(to)?,
+        });
     }
     let mut open = 0;
     while open > 0 || !left.is_empty() {

@@ -39,6 +39,10 @@ pub struct AgentConfig {
     /// Install releases of packages also where an installed version cannot be kept for the way back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_no_way_back: bool,
+    /// The host has no watchdog of its own; something outside of it (its management controller, a lab) ends a trial that
+    /// hangs. Without this, a host that cannot arm its watchdog is not rebooted into a trial.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside_watchdog: bool,
     /// Longest time that one health check may take, in seconds.
     #[serde(default = "default_check_secs")]
     pub check_secs: u64,

@@ -338,6 +338,7 @@ mod tests {
             boot_id_file: None,
             reboot_command: Vec::new(),
             check_secs: 1,
+            outside_watchdog: false,
             watchdog_secs: 1,
         };
         let answering = thread::spawn(move || {

@@ -44,8 +44,9 @@ pub(crate) fn open(
         DriverKind::Libvirt => {
             let mut driver = open_libvirt(pool, dir)?;
             if let Some(source) = source {
+                let trust = source_trust(source)?;
                 driver
-                    .offer(&source_release(source)?, &source.bundle)
+                    .offer(&source_release(source)?, &source.bundle, &trust)
                     .map_err(|cause| driver_error(pool, cause))?;
             }
             Ok(Box::new(driver))
@@ -77,7 +78,9 @@ pub(crate) fn look(
         DriverKind::Libvirt => {
             let mut driver = open_libvirt(pool, dir)?;
             // Who only looks needs no bundle to be offered.
-            driver.expect(source.map(source_release).transpose()?);
+            if let Some(source) = source {
+                driver.expect(&source_release(source)?, &source.bundle, &source_trust(source)?);
+            }
             Ok(Box::new(driver))
         }
     }
@@ -97,12 +100,17 @@ pub(crate) fn look_at_sim(pool: &PoolFile, dir: &Path) -> Result<SimPool, CliErr
 
 /// The release of a plan, if its bundle is still signed by whom the plan trusts.
 fn source_release(source: &PlanSource) -> Result<ReleaseRef, CliError> {
-    let trust = TrustStore::parse(&source.trust).map_err(|cause| {
+    let trust = source_trust(source)?;
+    Ok(open_bundle(&source.bundle, &trust, &Rules::at(now()))?.release().clone())
+}
+
+/// The keys that a plan trusts.
+fn source_trust(source: &PlanSource) -> Result<TrustStore, CliError> {
+    TrustStore::parse(&source.trust).map_err(|cause| {
         CliError::new(Kind::Failed, "the plan's trusted keys are damaged")
             .because(cause)
             .remedy("make the plan again: lifeboat plan create")
-    })?;
-    Ok(open_bundle(&source.bundle, &trust, &Rules::at(now()))?.release().clone())
+    })
 }
 
 /// How the time of a simulated pool passes: so many times as fast as ours, or without waiting.

@@ -7,6 +7,7 @@
 mod driver;
 pub mod lab;
 pub mod libvirt;
+mod release;
 pub mod sim;
 
 pub use driver::{DriverError, DriverEvent, HostLook, Hypervisor};

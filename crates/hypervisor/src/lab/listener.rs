@@ -414,7 +414,10 @@ mod tests {
         listener.send("one", "k", AgentCommand::SaveState);
         for _ in 0..2 {
             let mut reader = dial(&listener, &hello("secret"));
-            assert_eq!(answer(&mut reader), ControllerMessage::Welcome { protocol: AGENT_PROTOCOL, alive_secs: 0 });
+            assert_eq!(
+                answer(&mut reader),
+                ControllerMessage::Welcome { protocol: AGENT_PROTOCOL, alive_secs: 0 }
+            );
             assert!(matches!(answer(&mut reader), ControllerMessage::Command { key, .. } if key == "k"));
         }
         let mut reader = dial(&listener, &hello("secret"));

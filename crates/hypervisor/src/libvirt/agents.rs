@@ -42,15 +42,19 @@ pub(super) struct Agents {
 
 impl Agents {
     /// Connects when it is first needed; what is heard goes to `tell`.
-    pub(super) fn open(
-        socket: &Path,
-        pool: PoolName,
-        tell: impl Fn(Heard) -> bool + Send + 'static,
-    ) -> Self {
+    pub(super) fn open(socket: &Path, pool: PoolName, tell: impl Fn(Heard) -> bool + Send + 'static) -> Self {
         let closing = Arc::new(AtomicBool::new(false));
         let (path, ended) = (socket.to_owned(), Arc::clone(&closing));
         thread::spawn(move || listen(&path, &ended, &tell));
-        Self { socket: socket.to_owned(), client: None, pool, fence: 0, open: BTreeMap::new(), asked: 0, closing }
+        Self {
+            socket: socket.to_owned(),
+            client: None,
+            pool,
+            fence: 0,
+            open: BTreeMap::new(),
+            asked: 0,
+            closing,
+        }
     }
 
     pub(super) fn set_fence(&mut self, fence: u64) {

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lifeboat_bundle::TrustStore;
 use lifeboat_libvirt::{Connection, Uri, Uuid};
 use lifeboat_model::agent::{AgentCommand, AgentOutcome, AgentStatus, HostKind};
 use lifeboat_model::{
-    Effect, EffectKey, GuestId, HostId, Outcome, PoolName, Progress, ReleaseRef, Sha256Hex, Survey,
-    Timestamp, World, chain,
+    Effect, EffectKey, GuestId, HostId, Outcome, PoolName, Progress, ReleaseFacts, ReleaseRef, Sha256Hex,
+    Survey, Timestamp, World, chain,
 };
 use lifeboat_wire::{Heard, HubEventKind};
 
@@ -25,6 +26,7 @@ use super::pool::Pool;
 use super::settings::{KvmSettings, LocalDisks};
 use super::work::{self, Answer};
 use super::{power, survey};
+use crate::release::bundle_facts;
 use crate::{DriverError, DriverEvent, HostLook, Hypervisor};
 
 /// How long a question to a host may take before the host counts as one that does not answer.
@@ -51,7 +53,8 @@ pub struct LibvirtDriver {
     sender: Sender<Message>,
     at_work: BTreeMap<EffectKey, Effect>,
     ready: Vec<DriverEvent>,
-    releases: BTreeSet<Sha256Hex>,
+    /// Releases that the hosts may be given.
+    releases: BTreeMap<Sha256Hex, ReleaseFacts>,
 }
 
 impl LibvirtDriver {
@@ -67,9 +70,7 @@ impl LibvirtDriver {
             reason,
             remedy: remedy.to_owned(),
         };
-        settings
-            .validate()
-            .map_err(|error| wrong(&folder.join("kvm.toml"), chain(&error), "correct it"))?;
+        settings.validate().map_err(|error| wrong(&folder.join("kvm.toml"), chain(&error), "correct it"))?;
         let marks = Marks::open(folder)
             .map_err(|error| wrong(folder, chain(&error), "see what it says, and repair it by hand"))?;
         let (sender, inbox) = channel();
@@ -96,7 +97,7 @@ impl LibvirtDriver {
             sender,
             at_work: BTreeMap::new(),
             ready: Vec::new(),
-            releases: BTreeSet::new(),
+            releases: BTreeMap::new(),
         })
     }
 
@@ -104,29 +105,32 @@ impl LibvirtDriver {
     ///
     /// # Errors
     /// [`DriverError::Unreachable`] if there is no controller of agents, or it does not answer.
-    pub fn offer(&mut self, release: &ReleaseRef, bundle: &Path) -> Result<(), DriverError> {
+    pub fn offer(
+        &mut self,
+        release: &ReleaseRef,
+        bundle: &Path,
+        trust: &TrustStore,
+    ) -> Result<(), DriverError> {
         let refused = |reason: String, remedy: &str| DriverError::Unreachable {
             doing: format!("offering {release} to the hosts"),
             reason,
             remedy: remedy.to_owned(),
         };
-        let path = bundle
-            .canonicalize()
-            .map_err(|error| refused(format!("{}: {error}", bundle.display()), "name a bundle that is there"))?;
+        let path = bundle.canonicalize().map_err(|error| {
+            refused(format!("{}: {error}", bundle.display()), "name a bundle that is there")
+        })?;
         let Some(agents) = self.agents.as_mut() else {
             let remedy = "name its socket as `controller` in the pool's kvm.toml";
             return Err(refused("the pool has no controller of agents".to_owned(), remedy));
         };
         agents.offer(release, &path).map_err(|error| refused(error, "look at: lifeboatd host list"))?;
-        self.releases.insert(release.digest);
+        self.expect(release, &path, trust);
         Ok(())
     }
 
     /// Takes a release for one that is offered, for a look at what would be in its way.
-    pub fn expect(&mut self, release: Option<ReleaseRef>) {
-        if let Some(release) = release {
-            self.releases.insert(release.digest);
-        }
+    pub fn expect(&mut self, release: &ReleaseRef, bundle: &Path, trust: &TrustStore) {
+        self.releases.insert(release.digest, bundle_facts(release.clone(), bundle, trust));
     }
 
     /// What the agent of a host said last.
@@ -255,7 +259,9 @@ impl LibvirtDriver {
                     self.end(&key, agent_outcome(outcome));
                 }
             }
-            HubEventKind::Certificate { .. } | HubEventKind::Revoked { .. } | HubEventKind::Changed { .. } => {}
+            HubEventKind::Certificate { .. }
+            | HubEventKind::Revoked { .. }
+            | HubEventKind::Changed { .. } => {}
         }
     }
 
@@ -350,17 +356,15 @@ impl LibvirtDriver {
             return Err((format!("{to} is in maintenance and takes no guests"), false));
         }
         self.pool.room_for(guest, to)?;
-        let host = self.pool.settings.host(to).ok_or_else(|| (format!("the pool has no host {to}"), false))?;
+        let host =
+            self.pool.settings.host(to).ok_or_else(|| (format!("the pool has no host {to}"), false))?;
         let (peer, migrate_uri) = (host.peer().to_owned(), host.migrate_uri.clone());
         let uri = self.links.get(from).map(|link| link.uri().clone());
         let uri = uri.ok_or_else(|| (format!("the pool has no host {from}"), false))?;
         let settings = self.pool.settings.migration.clone();
-        let now_on = self.pool.guest(guest).map(|known| known.facts.auto_start).unwrap_or_default();
-        let local_disks = if settings.local_disks == LocalDisks::Copy {
-            self.pool.local_disks(guest)
-        } else {
-            Vec::new()
-        };
+        let now_on = self.pool.guest(guest).is_some_and(|known| known.facts.auto_start);
+        let local_disks =
+            if settings.local_disks == LocalDisks::Copy { self.pool.local_disks(guest) } else { Vec::new() };
         let autostart = now_on || self.pool.marks.started_with_host(&uuid);
         let job = Move {
             uuid,
@@ -389,12 +393,15 @@ impl LibvirtDriver {
         };
         if status.banks.is_empty() {
             let notes = status.notes.join("; ");
-            return Err((format!("the agent of {host} does not know what is installed there: {notes}"), false));
+            return Err((
+                format!("the agent of {host} does not know what is installed there: {notes}"),
+                false,
+            ));
         }
         if let Some(held) = &status.held {
             return Err((format!("{host} is held back from rebooting: {held}"), false));
         }
-        if !self.releases.contains(&release.digest) {
+        if !self.releases.contains_key(&release.digest) {
             return Err((format!("the bundle of {release} is not offered to the hosts"), false));
         }
         work::fits(host, status, release, retry)
@@ -421,6 +428,7 @@ impl Hypervisor for LibvirtDriver {
     fn survey(&mut self, release: Option<&ReleaseRef>) -> Result<Survey, DriverError> {
         let world = self.observe()?;
         let at = self.now();
+        let release = release.and_then(|release| self.releases.get(&release.digest)).cloned();
         Ok(survey::look(&mut self.pool, world, release, at))
     }
 
@@ -489,13 +497,8 @@ impl Hypervisor for LibvirtDriver {
             Effect::SuspendFeature { feature, .. } | Effect::RestoreFeature { feature, .. } => {
                 self.answer(key, Err((format!("a pool of libvirt hosts has no feature {feature}"), false)));
             }
-            Effect::Mend { fix } => {
-                let answer = self.mend(fix, true);
-                self.answer(key, answer);
-            }
-            Effect::Unmend { fix } => {
-                let answer = self.mend(fix, false);
-                self.answer(key, answer);
+            Effect::Mend { fix } | Effect::Unmend { fix } => {
+                self.answer(key, Err((format!("a pool of libvirt hosts cannot do this: {fix}"), false)));
             }
             Effect::RunHook { .. } | Effect::RunGate { .. } => {
                 self.answer(key, Err((format!("this is not done by a driver: {effect}"), false)));
@@ -574,11 +577,6 @@ impl LibvirtDriver {
             }
             Err(refusal) => self.answer(key, Err(refusal)),
         }
-    }
-
-    fn mend(&mut self, fix: &lifeboat_model::Fix, apply: bool) -> Answer {
-        let _ = apply;
-        Err((format!("a pool of libvirt hosts cannot do this: {fix}"), false))
     }
 }
 

@@ -215,7 +215,8 @@ fn needs(described: &DomainFacts, read: &HostRead, settings: &KvmSettings, needs
             needs.insert(passthrough(read));
         } else {
             let required = cpu.features.iter().filter(|feature| {
-                matches!(feature.policy.as_str(), "require" | "force") && read.facts.cpu_features.contains(&feature.name)
+                matches!(feature.policy.as_str(), "require" | "force")
+                    && read.facts.cpu_features.contains(&feature.name)
             });
             needs.extend(required.map(|feature| format!("cpu:{}", feature.name)));
         }
@@ -236,25 +237,26 @@ fn place_of(disk: &DiskFacts, read: &HostRead, settings: &KvmSettings) -> Place 
     match &disk.source {
         DiskSource::None => Place::Empty,
         DiskSource::Network { .. } => Place::Shared(None),
-        DiskSource::Volume { pool, .. } => {
-            match read.pools.iter().find(|known| known.name == *pool) {
-                Some(known) if is_shared(&known.kind) => Place::Shared(Some(format!("storage:{pool}"))),
-                Some(known) => known
-                    .folder
-                    .as_deref()
-                    .and_then(|folder| shared_folder(folder, settings))
-                    .map_or_else(|| Place::Local(format!("pool {pool}")), |need| Place::Shared(Some(need))),
-                None => Place::Local(format!("pool {pool}")),
-            }
-        }
+        DiskSource::Volume { pool, .. } => match read.pools.iter().find(|known| known.name == *pool) {
+            Some(known) if is_shared(&known.kind) => Place::Shared(Some(format!("storage:{pool}"))),
+            Some(known) => known
+                .folder
+                .as_deref()
+                .and_then(|folder| shared_folder(folder, settings))
+                .map_or_else(|| Place::Local(format!("pool {pool}")), |need| Place::Shared(Some(need))),
+            None => Place::Local(format!("pool {pool}")),
+        },
         DiskSource::File(path) | DiskSource::Block(path) | DiskSource::Directory(path) => {
-            let by_pool = read.pools.iter().filter(|pool| pool.active && is_shared(&pool.kind)).find(|pool| {
-                pool.folder.as_deref().is_some_and(|folder| lies_in(path, folder))
-            });
+            let by_pool = read
+                .pools
+                .iter()
+                .filter(|pool| pool.active && is_shared(&pool.kind))
+                .find(|pool| pool.folder.as_deref().is_some_and(|folder| lies_in(path, folder)));
             if let Some(pool) = by_pool {
                 return Place::Shared(Some(format!("storage:{}", pool.name)));
             }
-            shared_folder(path, settings).map_or_else(|| Place::Local(path.clone()), |need| Place::Shared(Some(need)))
+            shared_folder(path, settings)
+                .map_or_else(|| Place::Local(path.clone()), |need| Place::Shared(Some(need)))
         }
         DiskSource::Other(what) => Place::Local(what.clone()),
     }
@@ -268,7 +270,11 @@ pub(super) fn local_disks(described: &DomainFacts, read: &HostRead, settings: &K
 }
 
 fn shared_folder(path: &str, settings: &KvmSettings) -> Option<String> {
-    settings.shared_folders.iter().find(|folder| lies_in(path, folder)).map(|folder| format!("folder:{folder}"))
+    settings
+        .shared_folders
+        .iter()
+        .find(|folder| lies_in(path, folder))
+        .map(|folder| format!("folder:{folder}"))
 }
 
 fn lies_in(path: &str, folder: &str) -> bool {
@@ -316,7 +322,7 @@ fn look_for_obstacles(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use lifeboat_libvirt::{Domain, DomainState, NodeInfo, StateAndReason, Version, reason, xml};
 
@@ -366,7 +372,10 @@ mod tests {
             },
             emulator: Version(10_000_002),
             networks: vec![NetworkRead { name: "prod".to_owned(), active: true }],
-            pools: vec![pool("nfs1", "netfs", "/mnt/nfs1"), pool("default", "dir", "/var/lib/libvirt/images")],
+            pools: vec![
+                pool("nfs1", "netfs", "/mnt/nfs1"),
+                pool("default", "dir", "/var/lib/libvirt/images"),
+            ],
             bridges: BTreeSet::from(["br0".to_owned()]),
             domains,
         }
@@ -387,7 +396,9 @@ mod tests {
     }
 
     fn disk(path: &str, device: &str) -> String {
-        format!("<disk type='file' device='{device}'><source file='{path}'/><target dev='vda' bus='virtio'/></disk>")
+        format!(
+            "<disk type='file' device='{device}'><source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
+        )
     }
 
     fn one(devices: &str) -> Guest {
@@ -443,7 +454,10 @@ mod tests {
         }
         // A path that only begins like a shared folder is not in it.
         assert!(matches!(one(&disk("/srv/shared2/x.raw", "disk")).view.movable, Movable::No { .. }));
-        assert_eq!(one("<disk type='file' device='cdrom'><target dev='sda'/></disk>").view.movable, Movable::Yes);
+        assert_eq!(
+            one("<disk type='file' device='cdrom'><target dev='sda'/></disk>").view.movable,
+            Movable::Yes
+        );
     }
 
     #[test]
@@ -459,10 +473,18 @@ mod tests {
         assert_eq!((guest.view.host.as_str(), all.notes.len()), ("h2", 0), "it runs where it leaves from");
         let (there, here) = (read(vec![at(DomainState::Running)]), read(vec![at(DomainState::Shutoff)]));
         let all = guests([(&h1, &here), (&h2, &there)].into_iter(), &settings(), &BTreeSet::new());
-        assert_eq!(all.all.values().next().unwrap().view.host.as_str(), "h2", "a description without a run counts less");
+        assert_eq!(
+            all.all.values().next().unwrap().view.host.as_str(),
+            "h2",
+            "a description without a run counts less"
+        );
         let both = read(vec![at(DomainState::Running)]);
         let looked = guests([(&h1, &both), (&h2, &both)].into_iter(), &settings(), &BTreeSet::new());
-        assert_eq!((looked.suspects.len(), looked.notes.len()), (1, 0), "it may have gone over between two looks");
+        assert_eq!(
+            (looked.suspects.len(), looked.notes.len()),
+            (1, 0),
+            "it may have gone over between two looks"
+        );
         let all = guests([(&h1, &both), (&h2, &both)].into_iter(), &settings(), &looked.suspects);
         assert!(all.notes[0].contains("runs on h1 and h2 at the same time"), "{:?}", all.notes);
         assert_eq!(all.all.len(), 1);
@@ -472,7 +494,8 @@ mod tests {
     fn names_that_are_used_twice_or_cannot_be_written_become_uuids() {
         let h1 = host("h1");
         let off = DomainState::Shutoff;
-        let domains = vec![domain(1, "web", "", off), domain(2, "web", "", off), domain(3, "my guest", "", off)];
+        let domains =
+            vec![domain(1, "web", "", off), domain(2, "web", "", off), domain(3, "my guest", "", off)];
         let host = read(domains);
         let all = guests(std::iter::once((&h1, &host)), &settings(), &BTreeSet::new());
         assert_eq!(all.all.len(), 3, "no guest is left out");

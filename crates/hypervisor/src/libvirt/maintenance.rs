@@ -125,8 +125,7 @@ impl Marks {
     fn write(&self) -> Result<(), MarksError> {
         let fail = |source| MarksError::File { doing: "writing", path: self.path.clone(), source };
         let form = Form { schema: SCHEMA, hosts: self.hosts.clone() };
-        let bytes =
-            serde_json::to_vec_pretty(&form).map_err(io::Error::other).map_err(fail)?;
+        let bytes = serde_json::to_vec_pretty(&form).map_err(io::Error::other).map_err(fail)?;
         let new = self.path.with_extension("json.new");
         let mut file = File::create(&new).map_err(fail)?;
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fail)?;
@@ -138,11 +137,8 @@ impl Marks {
 
 /// What is to be kept of a host before it enters maintenance. A guest that runs is described where it goes.
 pub(super) fn look(conn: &Connection, before: Option<&Mark>, now: Timestamp) -> Result<Mark, String> {
-    let mut mark = before.cloned().unwrap_or(Mark {
-        since: now,
-        autostart: BTreeSet::new(),
-        defined: BTreeMap::new(),
-    });
+    let mut mark =
+        before.cloned().unwrap_or(Mark { since: now, autostart: BTreeSet::new(), defined: BTreeMap::new() });
     let domains = conn.domains(DomainFilter::ALL).map_err(|error| chain(&error))?;
     for domain in domains {
         let uuid = domain.uuid.to_string();
@@ -165,7 +161,9 @@ pub(super) fn hold_guests(conn: &Connection) -> Result<usize, String> {
         match conn.set_autostart(&domain, false) {
             Ok(()) => held += 1,
             Err(error) if error.is_no_domain() => {}
-            Err(error) => return Err(format!("{} cannot be kept from starting: {}", domain.name, chain(&error))),
+            Err(error) => {
+                return Err(format!("{} cannot be kept from starting: {}", domain.name, chain(&error)));
+            }
         }
     }
     Ok(held)

@@ -157,12 +157,14 @@ fn carry(job: &Move, ends: &Ends, progress: &mut dyn FnMut(Progress)) -> Result<
         (_, Ok(Whereabouts::Target(domain))) => {
             let pause = settle(job, ends, &domain, &checkpoints)?;
             let took = begin.elapsed().as_secs_f64();
-            let pause = pause.map_or_else(String::new, |pause| format!(", it paused for {} ms", pause.as_millis()));
+            let pause =
+                pause.map_or_else(String::new, |pause| format!(", it paused for {} ms", pause.as_millis()));
             Ok(format!("{} went to {} in {took:.1} s{pause}", job.name, job.to))
         }
-        (Ok(()), Ok(Whereabouts::Source(_))) => {
-            Err(Failure::for_now(format!("{} stayed on {}: the migration ended without a reason", job.name, job.from)))
-        }
+        (Ok(()), Ok(Whereabouts::Source(_))) => Err(Failure::for_now(format!(
+            "{} stayed on {}: the migration ended without a reason",
+            job.name, job.from
+        ))),
         (Err(failure), _) | (Ok(()), Err(failure)) => Err(failure),
     }
 }
@@ -190,14 +192,18 @@ fn order(job: &Move) -> Migration {
         (!job.local_disks.is_empty(), MigrateFlags::NON_SHARED_DISK),
     ];
     for (_, flag) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
-        flags = flags | flag;
+        flags |= flag;
     }
     let bandwidth = (settings.bandwidth_mib > 0).then_some(settings.bandwidth_mib);
     migration.flags = flags;
     migration.params = MigrateParams {
         migrate_uri: job.migrate_uri.clone().filter(|_| !settings.tunnelled),
         bandwidth_mib: bandwidth,
-        migrate_disks: if settings.local_disks == LocalDisks::Copy { job.local_disks.clone() } else { Vec::new() },
+        migrate_disks: if settings.local_disks == LocalDisks::Copy {
+            job.local_disks.clone()
+        } else {
+            Vec::new()
+        },
         parallel_connections: i32::try_from(settings.parallel).ok().filter(|number| *number > 0),
         ..MigrateParams::default()
     };
@@ -380,9 +386,9 @@ fn settle(
     }
     for text in checkpoints {
         let flags = CheckpointFlags::REDEFINE | CheckpointFlags::REDEFINE_VALIDATE;
-        ends.target
-            .create_checkpoint(domain, text, flags)
-            .map_err(|error| failed("a checkpoint did not follow it, so its next backup must be a full one", &error))?;
+        ends.target.create_checkpoint(domain, text, flags).map_err(|error| {
+            failed("a checkpoint did not follow it, so its next backup must be a full one", &error)
+        })?;
     }
     // A source that still has a description of it would start it a second time.
     if let Ok(left) = ends.source.domain_by_uuid(&job.uuid)

@@ -121,14 +121,18 @@ impl Pool {
         let Some(wanted) = self.guest(guest).map(|known| known.view.clone()) else {
             return Err((format!("the pool has no guest {guest}"), false));
         };
-        let Some(told) = self.hosts.get(on) else { return Err((format!("the pool has no host {on}"), false)) };
+        let Some(told) = self.hosts.get(on) else {
+            return Err((format!("the pool has no host {on}"), false));
+        };
         let view = self.view(on, told);
         if let Some(lack) = wanted.needs.iter().find(|need| !view.offers.contains(*need)) {
             return Err((format!("{guest} needs {lack}, which {on} does not offer"), false));
         }
         let others = self.guests().all.values().map(|other| &other.view);
-        let used: Mib =
-            others.filter(|other| other.host == *on && other.running && other.id != *guest).map(|other| other.memory).sum();
+        let used: Mib = others
+            .filter(|other| other.host == *on && other.running && other.id != *guest)
+            .map(|other| other.memory)
+            .sum();
         if used + wanted.memory > view.memory {
             let free = view.memory.saturating_sub(used);
             let reason = format!("{guest} needs {}; {on} has {free} of {} free", wanted.memory, view.memory);
@@ -139,7 +143,8 @@ impl Pool {
 
     /// Guests that other hosts have, by UUID.
     pub(super) fn elsewhere(&self, host: &HostId) -> BTreeSet<String> {
-        let others = self.hosts.iter().filter(|(id, _)| *id != host).filter_map(|(_, told)| told.read.as_ref());
+        let others =
+            self.hosts.iter().filter(|(id, _)| *id != host).filter_map(|(_, told)| told.read.as_ref());
         others.flat_map(|read| &read.domains).map(|domain| domain.domain.uuid.to_string()).collect()
     }
 
@@ -161,9 +166,10 @@ impl Pool {
     fn view(&self, id: &HostId, told: &Told) -> HostView {
         let said = self.settings.host(id);
         let status = told.status.as_ref();
-        let memory = told.read.as_ref().map_or(said.and_then(super::KvmHost::memory).unwrap_or(Mib(0)), |read| {
-            memory(read, said.and_then(super::KvmHost::memory))
-        });
+        let memory =
+            told.read.as_ref().map_or(said.and_then(super::KvmHost::memory).unwrap_or(Mib(0)), |read| {
+                memory(read, said.and_then(super::KvmHost::memory))
+            });
         // A host without banks tells of its generations of packages as of banks; one whose record is damaged of none.
         let banked = status.filter(|status| !status.banks.is_empty());
         HostView {
@@ -173,7 +179,8 @@ impl Pool {
             reachable: self.is_reachable(told),
             boot_id: status.map(|status| status.boot_id.clone()),
             active: banked.map(|status| status.active),
-            banks: Bank::BOTH.map(|bank| banked.map_or_else(BankView::empty, |status| bank_view(status, bank))),
+            banks: Bank::BOTH
+                .map(|bank| banked.map_or_else(BankView::empty, |status| bank_view(status, bank))),
             running: status.and_then(|status| status.digest),
             version: status
                 .filter(|status| !status.version.is_empty())

@@ -47,13 +47,7 @@ pub(super) fn leave(
 }
 
 /// Shuts a guest down cleanly, or starts it, and says how that ended.
-pub(super) fn switch(
-    conn: &Connection,
-    host: &HostId,
-    uuid: Uuid,
-    name: &str,
-    run: bool,
-) -> (Outcome, Seen) {
+pub(super) fn switch(conn: &Connection, host: &HostId, uuid: Uuid, name: &str, run: bool) -> (Outcome, Seen) {
     let answer = try_switch(conn, host, uuid, name, run);
     let seen = match conn.domain_by_uuid(&uuid) {
         Ok(domain) => read_domain(conn, domain).ok().map(|read| (host.clone(), uuid, read.map(Box::new))),
@@ -82,7 +76,9 @@ fn try_switch(conn: &Connection, host: &HostId, uuid: Uuid, name: &str, run: boo
     }
     if !conn.is_persistent(&domain).unwrap_or(true) {
         return Err((
-            format!("{name} is not described on {host} beyond its run: shut down, it would be gone; define it first"),
+            format!(
+                "{name} is not described on {host} beyond its run: shut down, it would be gone; define it first"
+            ),
             false,
         ));
     }

@@ -55,16 +55,8 @@ pub(super) struct DomainRead {
 impl DomainRead {
     /// Whether it takes memory on its host.
     pub(super) fn runs(&self) -> bool {
-        match self.state.state {
-            DomainState::Running
-            | DomainState::Blocked
-            | DomainState::Paused
-            | DomainState::Shutdown
-            | DomainState::PmSuspended => true,
-            DomainState::NoState | DomainState::Shutoff | DomainState::Crashed => false,
-            // A state that is not known here may be one in which it runs.
-            _ => true,
-        }
+        // A state that is not known here may be one in which it runs.
+        !matches!(self.state.state, DomainState::NoState | DomainState::Shutoff | DomainState::Crashed)
     }
 
     /// Whether it is the incoming end of a migration that has not come to its end: it runs elsewhere.

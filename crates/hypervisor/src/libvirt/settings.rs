@@ -71,6 +71,10 @@ pub enum LocalDisks {
 /// How guests are moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the pool's file, named as in virsh"
+)]
 pub struct MigrationSettings {
     /// Most MiB a second that one migration may send; 0: as much as there is.
     pub bandwidth_mib: u64,

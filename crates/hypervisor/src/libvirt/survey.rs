@@ -2,20 +2,20 @@
 //!
 //! Promises: what is told comes from libvirt and the agents; what nobody said stays unknown. Does not: judge.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lifeboat_libvirt::Version;
 use lifeboat_model::agent::AgentStatus;
 use lifeboat_model::{
-    Emulator, Fact, GuestFacts, GuestId, HostFacts, HostId, Link, PoolFacts, ReleaseFacts, ReleaseRef,
-    StoragePaths, Survey, Task, TaskKind, Timestamp, World,
+    Emulator, Fact, GuestFacts, GuestId, HostFacts, HostId, Link, PoolFacts, ReleaseFacts, StoragePaths,
+    Survey, Task, TaskKind, Timestamp, World,
 };
 
 use super::facts::Guest;
 use super::pool::{Pool, Told};
 
 /// Puts together what is known.
-pub(super) fn look(pool: &mut Pool, world: World, release: Option<&ReleaseRef>, at: Timestamp) -> Survey {
+pub(super) fn look(pool: &mut Pool, world: World, release: Option<ReleaseFacts>, at: Timestamp) -> Survey {
     let (all, notes) = {
         let guests = pool.guests();
         (guests.all.clone(), guests.notes.clone())
@@ -40,13 +40,6 @@ pub(super) fn look(pool: &mut Pool, world: World, release: Option<&ReleaseRef>, 
         admission: Fact::Known(None),
         serial_floor: pool.hosts.iter().filter_map(floor).collect(),
     };
-    let release = release.map(|release| ReleaseFacts {
-        release: release.clone(),
-        signed_by: None,
-        serial: Some(release.serial),
-        expires: None,
-        machines: BTreeSet::new(),
-    });
     Survey { world, at, hosts, guests, guests_known: true, pool: facts, release }
 }
 
@@ -58,8 +51,7 @@ fn host_facts(id: &HostId, told: &Told, guests: &BTreeMap<GuestId, Guest>) -> Ho
         .filter(|guest| guest.view.host == *id && guest.view.running && guest.interpreted)
         .map(|guest| guest.view.id.clone())
         .collect();
-    facts.emulator =
-        Some(Emulator { name: "QEMU".to_owned(), version: version(read.emulator), interpreted });
+    facts.emulator = Some(Emulator { name: "QEMU".to_owned(), version: version(read.emulator), interpreted });
     facts.networks = Fact::Known(
         read.networks.iter().map(|network| Link { name: network.name.clone(), up: network.active }).collect(),
     );
@@ -82,5 +74,5 @@ fn pending(status: &AgentStatus) -> Vec<String> {
 
 fn version(version: Version) -> (u32, u32, u32) {
     let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    (number(version.major().into()), number(version.minor().into()), number(version.micro().into()))
+    (number(version.major()), number(version.minor()), number(version.micro()))
 }

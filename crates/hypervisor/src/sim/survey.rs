@@ -4,18 +4,17 @@
 //! disks, from their bytes. A host that does not answer is not known. Does not: judge.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 
-use lifeboat_bundle::{SignatureState, inspect};
 use lifeboat_model::{
     Admission, Bank, BankFacts, BankState, Fact, FeatureKind, GuestFacts, HostFacts, HostId, PoolFacts,
-    ReleaseFacts, ReleaseRef, Space, Survey, Task, Timestamp, World,
+    ReleaseFacts, ReleaseRef, Space, Survey, Task, World,
 };
 
 use super::condition::{GuestCondition, SimPlace, SimTask};
 use super::pool::SimPool;
 use super::release::SIM_ARCH;
 use super::state::{Host, Offered};
+use crate::release::bundle_facts;
 
 /// What every bank has that no condition says otherwise of.
 const LOADER: &str = "sim-loader 1.0";
@@ -136,26 +135,17 @@ impl SimPool {
 
     fn release_facts(&self, offered: &Offered) -> ReleaseFacts {
         let release = offered.release.clone();
-        let serial = Some(release.serial);
-        let mut facts =
-            ReleaseFacts { release, signed_by: None, serial, expires: None, machines: BTreeSet::new() };
-        let (Some(path), Some(trust)) = (self.kept_bundle(offered), &self.trust) else {
+        match (self.kept_bundle(offered), &self.trust) {
+            (Some(path), Some(trust)) => bundle_facts(release, &path, trust),
             // Values have no signature; what is offered is taken.
-            facts.signed_by = Some("nobody: this pool has no disks".to_owned());
-            return facts;
-        };
-        if let Ok(info) =
-            File::open(path).map_err(drop).and_then(|file| inspect(file, Some(trust)).map_err(drop))
-        {
-            let good = info.signatures.into_iter().find(|signature| signature.state == SignatureState::Good);
-            facts.signed_by = good.map(|signature| {
-                let comment = signature.comment.filter(|comment| !comment.is_empty());
-                comment.unwrap_or_else(|| signature.key_id.to_string())
-            });
-            facts.expires = info.expires.map(|unix| Timestamp(unix.saturating_mul(1000)));
-            facts.machines.insert(info.arch);
+            _ => ReleaseFacts {
+                serial: Some(release.serial),
+                release,
+                signed_by: Some("nobody: this pool has no disks".to_owned()),
+                expires: None,
+                machines: BTreeSet::new(),
+            },
         }
-        facts
     }
 }
 

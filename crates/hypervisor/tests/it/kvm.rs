@@ -137,7 +137,12 @@ fn local_disks_hold_a_guest_unless_the_policy_lets_them_be_copied() {
     rig.start("h1", &GuestSpec { disk: GuestDisk::Local, ..GuestSpec::tick("g1") });
     rig.start("h1", &GuestSpec { pinned: true, ..GuestSpec::tick("held") });
     let mut pool = rig.pool(MigrationSettings::default());
-    let reason = |pool: &crate::kvm_support::Pool, name: &str| match &pool.world.guest(&guest(name)).unwrap().movable {
+    let reason = |pool: &crate::kvm_support::Pool, name: &str| match &pool
+        .world
+        .guest(&guest(name))
+        .unwrap()
+        .movable
+    {
         Movable::No { reason } => reason.clone(),
         Movable::Yes => String::new(),
     };

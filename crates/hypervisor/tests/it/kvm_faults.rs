@@ -36,12 +36,20 @@ fn await_job(rig: &Rig, name: &str, on: &str) {
 fn a_guest_that_never_comes_to_an_end_is_called_off_with_figures_and_stays() {
     let Some(rig) = Rig::up(2) else { return };
     rig.start("h1", &large("busy"));
-    let mut pool = rig.pool(MigrationSettings { give_up_after_secs: 10, downtime_ms: 1, downtime_limit_ms: 1, ..slow() });
+    let mut pool = rig.pool(MigrationSettings {
+        give_up_after_secs: 10,
+        downtime_ms: 1,
+        downtime_limit_ms: 1,
+        ..slow()
+    });
     let (reason, retriable) = pool.fails(&migrate("busy", "h1", "h2"));
     println!("{reason}");
     assert!(retriable && reason.contains("did not come to an end in 10 s"), "{reason}");
     assert!(reason.contains("MiB/s are sent") && reason.contains("stays on h1"), "{reason}");
-    assert!(rig.lab.virsh("h1", &["domjobinfo", "busy"]).unwrap().contains("None"), "nothing is left at work");
+    assert!(
+        rig.lab.virsh("h1", &["domjobinfo", "busy"]).unwrap().contains("None"),
+        "nothing is left at work"
+    );
     rig.assert_whole(&["busy"]);
 }
 
@@ -110,7 +118,12 @@ fn a_migration_outlives_its_controller_and_the_next_one_finds_it() {
     rig.start("h1", &large("g1"));
     let effect = migrate("g1", "h1", "h2");
     // The guest writes more than is sent, unless it is slowed down: it is on its way until it may pause.
-    let settings = MigrationSettings { bandwidth_mib: 6, downtime_ms: 5_000, downtime_limit_ms: 5_000, ..MigrationSettings::default() };
+    let settings = MigrationSettings {
+        bandwidth_mib: 6,
+        downtime_ms: 5_000,
+        downtime_limit_ms: 5_000,
+        ..MigrationSettings::default()
+    };
     let mut pool = rig.pool(settings.clone());
     pool.begin(&effect);
     await_job(&rig, "g1", "h1");

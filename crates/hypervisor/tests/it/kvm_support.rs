@@ -28,7 +28,8 @@ impl Rig {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let options = LabOptions::new(folder.path(), CarrierProgram::find().unwrap()).hosts(hosts).memory_mib(64);
+        let options =
+            LabOptions::new(folder.path(), CarrierProgram::find().unwrap()).hosts(hosts).memory_mib(64);
         let lab = KvmLab::up(&options, &mut |line| println!("{line}")).unwrap();
         Some(Self { lab, folder, state: tempfile::tempdir().unwrap() })
     }

@@ -8,9 +8,9 @@ use super::ground::{Checked, Ground};
 use super::pool::Pool;
 use super::{
     auto_power_on, backup, backup_schedules, bank_writable, banks, capacity, clock, coordinator,
-    cpu_features, emulator, fault_tolerance, guest_movable, guest_target, ha, ha_admission, host_reachable, keep_apart,
-    load_balancer, local_guests, networks, pending_reboot, plan_fits, policy, pool_settled, power_management,
-    release, rolls, space, storage,
+    cpu_features, emulator, fault_tolerance, guest_movable, guest_target, ha, ha_admission, host_reachable,
+    keep_apart, load_balancer, local_guests, networks, pending_reboot, plan_fits, policy, pool_settled,
+    power_management, release, rolls, space, storage,
 };
 
 /// One check.

@@ -19,6 +19,7 @@ fn all_cases() -> Vec<Case> {
         checks_pool::of_the_plan(),
         checks_pool::of_capacity(),
         checks_guests::that_cannot_be_moved(),
+        checks_guests::that_are_interpreted(),
         checks_guests::without_target(),
         checks_hosts::of_banks(),
         checks_hosts::of_surroundings(),

@@ -16,6 +16,29 @@ fn emulator(version: (u32, u32, u32)) -> Emulator {
     Emulator { name: "QEMU".to_owned(), version, interpreted: vec![guest_id("g1")] }
 }
 
+pub(crate) fn that_are_interpreted() -> Vec<Case> {
+    vec![
+        case(
+            "an interpreter that loses writes, with a guest that it interprets",
+            |scene| scene.facts("h1", |facts| facts.emulator = Some(emulator((7, 2, 22)))),
+            vec![one("emulator-loses-writes", "h1", &["QEMU 7.2.22 interprets 1 of the guests", "g1"])],
+        ),
+        case(
+            "an interpreter that keeps writes",
+            |scene| scene.facts("h1", |facts| facts.emulator = Some(emulator((9, 0, 0)))),
+            Vec::new(),
+        ),
+        case(
+            "a guest that is interpreted and not moved",
+            |scene| {
+                scene.facts("h1", |facts| facts.emulator = Some(emulator((7, 2, 22))));
+                scene.guest("g1", |guest| guest.running = false);
+            },
+            Vec::new(),
+        ),
+    ]
+}
+
 pub(crate) fn that_cannot_be_moved() -> Vec<Case> {
     vec![
         case(
@@ -48,24 +71,6 @@ pub(crate) fn that_cannot_be_moved() -> Vec<Case> {
             "a reason of the driver's",
             |scene| scene.guest("g1", |guest| guest.movable = unmovable()),
             vec![one("guest-not-movable", "g1", &["runs on h1 and cannot be moved: it uses the GPU"])],
-        ),
-        case(
-            "an interpreter that loses writes, with a guest that it interprets",
-            |scene| scene.facts("h1", |facts| facts.emulator = Some(emulator((7, 2, 22)))),
-            vec![one("emulator-loses-writes", "h1", &["QEMU 7.2.22 interprets 1 of the guests", "g1"])],
-        ),
-        case(
-            "an interpreter that keeps writes",
-            |scene| scene.facts("h1", |facts| facts.emulator = Some(emulator((9, 0, 0)))),
-            Vec::new(),
-        ),
-        case(
-            "a guest that is interpreted and not moved",
-            |scene| {
-                scene.facts("h1", |facts| facts.emulator = Some(emulator((7, 2, 22))));
-                scene.guest("g1", |guest| guest.running = false);
-            },
-            Vec::new(),
         ),
         case(
             "guests that cannot be moved are stopped",
@@ -285,6 +290,11 @@ pub(crate) fn without_target() -> Vec<Case> {
             vec![one("cpu-feature-gained", "cpu:avx512f", &["1 of 4 hosts", "h2"])],
         ),
     ]
+}
+
+#[test]
+fn an_emulator_that_loses_writes_is_found_where_guests_are_moved() {
+    assert_cases(&that_are_interpreted());
 }
 
 #[test]
