@@ -180,10 +180,9 @@ impl<'a> Executor<'a> {
         world: World,
     ) -> Result<Self, ExecutorError> {
         let links = store.events(&row, 0)?;
-        let tail = Tail::of(&row, &links, lease.fence);
         driver.set_fence(lease.fence);
         let journal = read(&row, links.iter().map(|link| &link.event))?;
-        let observed = driver.now();
+        let (tail, observed) = (Tail::of(&row, &links, lease.fence), driver.now());
         Ok(Self {
             calendar: Calendar::new(journal.policy())?,
             windows_hold_until: None,
