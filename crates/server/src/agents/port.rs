@@ -2,13 +2,14 @@
 //!
 //! Owns: the listener, the limits of connections, the handshake, the first line. Promises: a peer that sends nothing,
 //! or slowly, is gone after ten seconds; at most a fixed number of peers stand in the door; without a certificate
-//! nothing but an enrolment is heard. When the door is full, the slowest leaves it. Does not: know the words behind the first.
+//! nothing but an enrolment is heard. When the door is full,
+//! the slowest leave it. Does not: know the words behind the first.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lifeboat_model::HostId;
 use lifeboat_model::agent::{AGENT_PROTOCOL, AgentMessage, ControllerMessage};
@@ -31,6 +32,9 @@ pub const AGENT_PORT: u16 = 7443;
 const DOOR: Duration = Duration::from_secs(10);
 /// Peers that may be in the door at the same time.
 const IN_DOOR: usize = 512;
+
+/// How long a peer may stand in a door that is full.
+const WHILE: Duration = Duration::from_secs(3);
 
 /// What the connections of the port share.
 pub(super) struct Shared {
@@ -56,21 +60,24 @@ pub async fn serve_agents(
         acceptor: TlsAcceptor::from(Arc::new(config)),
     });
     loop {
+        // Whoever comes meanwhile waits in the kernel's queue.
+        let (number, sent_away) = door.step_in().await;
         let (socket, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, or a peer that is gone already.
+                door.step_out(number);
                 eprintln!("lifeboatd: accepting a connection: {error}");
                 sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
         let Ok(place) = Arc::clone(&connections).try_acquire_owned() else {
+            door.step_out(number);
             eprintln!("lifeboatd: {address} is turned away: max_connections is reached");
             continue;
         };
         let (shared, door) = (Arc::clone(&shared), Arc::clone(&door));
-        let (number, sent_away) = door.step_in();
         tokio::spawn(async move {
             let entered = tokio::select! {
                 entered = enter(&shared, socket) => entered,
@@ -89,26 +96,44 @@ pub async fn serve_agents(
 /// Peers that did not say their first line yet.
 #[derive(Debug, Default)]
 struct Door {
-    standing: Mutex<(u64, BTreeMap<u64, oneshot::Sender<()>>)>,
+    standing: Mutex<Standing>,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    /// Number of the newest.
+    newest: u64,
+    /// Since when each stands there; to drop its channel sends it away.
+    peers: BTreeMap<u64, (Instant, oneshot::Sender<()>)>,
 }
 
 impl Door {
-    /// One more stands in the door. When it is full, the one that stands there longest is sent away: whoever is in
-    /// earnest needs a fraction of a second.
-    fn step_in(&self) -> (u64, oneshot::Receiver<()>) {
-        let (mine, sent_away) = oneshot::channel();
-        let mut door = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        door.0 += 1;
-        let number = door.0;
-        if door.1.len() >= IN_DOOR {
-            drop(door.1.pop_first());
+    /// One more stands in the door. When it is full, that waits until somebody leaves or has stood there for a while,
+    /// and is sent away: whoever is in earnest needs a fraction of a second, and a thousand hosts that come back at
+    /// once are not slow.
+    async fn step_in(&self) -> (u64, oneshot::Receiver<()>) {
+        loop {
+            if let Some(stepped) = self.try_step_in() {
+                return stepped;
+            }
+            sleep(Duration::from_millis(20)).await;
         }
-        door.1.insert(number, mine);
-        (number, sent_away)
+    }
+
+    fn try_step_in(&self) -> Option<(u64, oneshot::Receiver<()>)> {
+        let mut door = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if door.peers.len() >= IN_DOOR {
+            door.peers.first_entry().filter(|oldest| oldest.get().0.elapsed() >= WHILE)?.remove();
+        }
+        let (mine, sent_away) = oneshot::channel();
+        door.newest += 1;
+        let number = door.newest;
+        door.peers.insert(number, (Instant::now(), mine));
+        Some((number, sent_away))
     }
 
     fn step_out(&self, number: u64) {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number);
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).peers.remove(&number);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lifeboat_model::chain;
 use lifeboat_wire::{ServerKeys, write_durably};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,6 +22,7 @@ pub(crate) async fn serve(
     controller: Controller,
     port_file: Option<&Path>,
 ) -> Result<(), Box<dyn std::error::Error>> {
+    raise_file_limit();
     let controller = Arc::new(controller);
     let keys = Arc::new(controller.server_keys()?);
     let listen = controller.settings.listen;
@@ -59,6 +61,13 @@ pub(crate) async fn serve(
     renewing.abort();
     eprintln!("lifeboatd: stopped");
     Ok(())
+}
+
+/// A connection is an open file, and the usual limit is 1024.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // A lower limit turns peers away, and says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// An address that can be dialled on this computer.

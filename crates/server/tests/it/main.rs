@@ -3,6 +3,8 @@
 
 mod crash;
 mod enrolment;
+mod libvirt_tls;
 mod orders;
+mod packages;
 mod peers;
 mod support;

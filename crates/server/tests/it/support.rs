@@ -221,6 +221,14 @@ impl Agent {
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// Starts this program as its agent.
+    pub(crate) fn start_program(&mut self, program: &Path) {
+        let mut command = Command::new(program);
+        command.args(["run", "--state"]).arg(self.root.join("state"));
+        command.arg("--etc").arg(self.root.join("etc/lifeboat"));
+        self.process = Some(Process::start(&mut command, &self.root.join("agent.log")));
+    }
+
     pub(crate) fn start(&mut self) {
         let mut command = self.command("run");
         command.arg("--etc").arg(self.root.join("etc/lifeboat"));
