@@ -17,6 +17,7 @@ mod pool;
 mod release;
 mod release_repo;
 mod roll;
+mod storage;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,7 @@ pub(crate) use release_repo::{
     RotateArgs, SignArgs,
 };
 pub(crate) use roll::{DemoArgs, HostsArgs, LogArgs, RecoverArgs, ReportArgs, RollCmd, RollRef, StartArgs};
+pub(crate) use storage::{ResolveNameArgs, SourceArgs, StorageCmd, TopologyArgs};
 
 use crate::output::{ColourChoice, Format};
 
@@ -122,6 +124,9 @@ pub(crate) enum Noun {
     /// Depots: offline bundles and VIBs of ESXi, and what they would do to a host
     #[command(subcommand)]
     Depot(DepotCmd),
+    /// Storage of a host: adapters, targets, LUNs, paths, and every name of a device
+    #[command(subcommand)]
+    Storage(StorageCmd),
     /// Pools that this installation knows
     #[command(subcommand)]
     Pool(PoolCmd),

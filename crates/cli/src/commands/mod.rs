@@ -17,6 +17,7 @@ mod pool_sim;
 mod release;
 mod roll;
 mod status;
+mod storage;
 
 use clap::CommandFactory as _;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(ctx: &Ctx, cli: &Cli) -> Result<(), CliError> {
         Noun::Host(cmd) => host::run(ctx, cmd),
         Noun::Release(cmd) => release::run(ctx, cmd),
         Noun::Depot(cmd) => depot::run(ctx, cmd),
+        Noun::Storage(cmd) => storage::run(ctx, cmd),
         Noun::Pool(cmd) => pool::run(ctx, cmd),
         Noun::Check(cmd) => check::run(ctx, cmd),
         Noun::Plan(cmd) => plan::run(ctx, cmd),

@@ -25,3 +25,4 @@ mod repository;
 mod rescue;
 mod sigkill;
 mod state;
+mod storage;
