@@ -142,13 +142,14 @@ impl Guard {
             }
         }
         let defects = self.manager.audit()?;
-        for defect in &defects {
-            findings.push(finding(&defect.code, &defect.subject, &defect.evidence));
-        }
         // While somebody holds the database, being between two states is what he does.
         let is_at_work = find_holders(&self.roots).iter().any(Holder::excludes);
         if !defects.is_empty() && state == HostState::Clean {
             state = if is_at_work { HostState::InTransaction } else { HostState::Incomplete };
+        }
+        // What is being worked on is no defect yet.
+        for defect in defects.iter().filter(|_| state != HostState::InTransaction) {
+            findings.push(finding(&defect.code, &defect.subject, &defect.evidence));
         }
         let reboot = find_need(&self.roots);
         for reason in &reboot.reasons {

@@ -59,7 +59,9 @@ fn at_every_record(case: &Case, old: &[String], new: &[String]) {
     let mut kills = 0;
     'records: for at in 0.. {
         for moment in [Moment::Before, Moment::After] {
-            for back in [false, true] {
+            // Before a record the disk is as after the one before: one way out each is enough there.
+            let ways = if moment == Moment::After { vec![false, true] } else { vec![at % 2 == 0] };
+            for back in ways {
                 let root = case.scratch.path().join(format!("{at}-{moment:?}-{back}"));
                 copy_root(&case.root, &root);
                 let was_killed = run_child(&root, case, "apply", at, moment);
@@ -73,7 +75,7 @@ fn at_every_record(case: &Case, old: &[String], new: &[String]) {
             }
         }
     }
-    assert!(kills >= 2 * 2 * 9, "only {kills} kills");
+    assert!(kills >= 3 * 9, "only {kills} kills");
     println!("{kills} kills");
 }
 
