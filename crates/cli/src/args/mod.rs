@@ -41,7 +41,7 @@ pub(crate) use kvmlab::{
 pub(crate) use lab::{LabCmd, LabUpArgs};
 pub(crate) use plan::{CreatePlanArgs, PlanCmd};
 pub(crate) use policy::{PolicyCmd, ShowPolicyArgs};
-pub(crate) use pool::{CreateSimArgs, PoolCmd, SimWord};
+pub(crate) use pool::{AddKvmArgs, CreateSimArgs, PoolCmd, SimWord};
 pub(crate) use release::{BuildArgs, DeltaArgs, DiffArgs, ReleaseCmd, VerifyArgs};
 pub(crate) use release_repo::{
     InitRepoArgs, OptionalRepoArgs, OwnerArgs, PlaceArgs, PruneArgs, PullArgs, PushArgs, RepoArgs, RepoCmd,
@@ -149,7 +149,7 @@ pub(crate) enum Noun {
     Lab(LabCmd),
     /// A pool of libvirt hosts in namespaces of this machine
     #[command(subcommand, name = "kvmlab")]
-    KvmLab(KvmLabCmd),
+    Kvmlab(KvmLabCmd),
     /// What is known and what is going on, at a glance
     Status,
     /// Settings from the environment, their values, and where each came from

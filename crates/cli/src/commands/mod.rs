@@ -12,6 +12,7 @@ mod lab;
 mod plan;
 mod policy;
 mod pool;
+mod pool_kvm;
 mod pool_order;
 mod pool_sim;
 mod release;
@@ -44,7 +45,7 @@ pub(crate) fn run(ctx: &Ctx, cli: &Cli) -> Result<(), CliError> {
         Noun::Roll(cmd) => roll::run(ctx, cmd),
         Noun::Demo(args) => demo::run(ctx, args),
         Noun::Lab(cmd) => lab::run(ctx, cmd),
-        Noun::KvmLab(cmd) => kvmlab::run(ctx, cmd),
+        Noun::Kvmlab(cmd) => kvmlab::run(ctx, cmd),
         Noun::Status => status::run(ctx),
         Noun::Env => env::run(ctx, cli),
         Noun::Completion { shell } => {

@@ -15,6 +15,7 @@ mod host_state;
 mod hostile;
 mod incidents;
 mod journal;
+mod kvm_roll;
 mod lab;
 mod plan;
 mod policy;
