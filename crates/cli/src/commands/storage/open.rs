@@ -49,8 +49,8 @@ fn not_saved(error: SavedError) -> CliError {
 }
 
 /// A name that is not found or fits several.
-pub(super) fn unresolved(error: ResolveError) -> CliError {
-    let (kind, remedy) = match &error {
+pub(super) fn unresolved(error: &ResolveError) -> CliError {
+    let (kind, remedy) = match error {
         ResolveError::NotAName { .. } => (Kind::Usage, "examples: lifeboat storage resolve --help"),
         ResolveError::Ambiguous { .. } => (Kind::NotFound, "name one of them by its identity"),
         ResolveError::NoPartition { .. } => {

@@ -20,7 +20,7 @@ struct Shown<'a> {
 pub(super) fn run(ctx: &Ctx, args: &ResolveNameArgs) -> Result<(), CliError> {
     let topology = open(&args.source)?;
     let index = NameIndex::new(&topology);
-    let found = index.resolve(&args.name).map_err(unresolved)?;
+    let found = index.resolve(&args.name).map_err(|error| unresolved(&error))?;
     let aliases = index.names_of(&found.identity);
     let durable = found.identity.is_durable();
     let shown = Shown { name: &args.name, device: &found, durable, aliases: &aliases };

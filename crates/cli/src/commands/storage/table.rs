@@ -163,7 +163,9 @@ fn devices(topology: &Topology, lun: &Lun) -> String {
         lun.devices.iter().map(String::as_str).filter(|device| Some(*device) != map).collect();
     match map {
         Some(map) => {
-            let label = topology.device(map).map_or_else(|| map.to_owned(), lifeboat_topology::Device::label);
+            let label = topology.device(map).map(lifeboat_topology::Device::label);
+            // A map without a name of its own is called by its WWID, which stands in the table already.
+            let label = label.filter(|label| label.len() < 24).unwrap_or_else(|| map.to_owned());
             format!("{label}: {}", paths.join(" "))
         }
         None if paths.is_empty() => "-".to_owned(),

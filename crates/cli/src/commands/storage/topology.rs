@@ -68,7 +68,7 @@ fn lun(topology: &Topology, name: &str) -> Result<Identity, CliError> {
     {
         return Ok(lun.identity.clone());
     }
-    let found = NameIndex::new(topology).resolve(name).map_err(unresolved)?;
+    let found = NameIndex::new(topology).resolve(name).map_err(|error| unresolved(&error))?;
     Ok(Identity::whole(found.identity.disk))
 }
 
