@@ -203,7 +203,11 @@ pub(crate) struct AddKvmArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: PoolName,
     /// A host: NAME=ADDRESS, and what else is to be said of it; may be repeated
-    #[arg(long = "host", value_name = "NAME=ADDRESS[,peer=ADDRESS][,migrate=ADDRESS][,memory=SIZE][,rack=WORD]", required = true)]
+    #[arg(
+        long = "host",
+        value_name = "NAME=ADDRESS[,peer=ADDRESS][,migrate=ADDRESS][,memory=SIZE][,rack=WORD]",
+        required = true
+    )]
     pub(crate) hosts: Vec<String>,
     /// Control socket of the controller that the hosts' agents dial
     #[arg(long, value_name = "SOCKET", default_value = "/run/lifeboat/lifeboatd.sock")]

@@ -24,7 +24,9 @@ struct Added {
 pub(super) fn add(ctx: &Ctx, args: &AddKvmArgs) -> Result<(), CliError> {
     let settings = settings(args)?;
     settings.validate().map_err(|cause| {
-        CliError::usage("these settings make no sense").because(chain(&cause)).remedy("see: lifeboat pool add-kvm --help")
+        CliError::usage("these settings make no sense")
+            .because(chain(&cause))
+            .remedy("see: lifeboat pool add-kvm --help")
     })?;
     let home = ctx.state.pool_dir(&args.name);
     if home.join("pool.toml").exists() {
@@ -72,7 +74,9 @@ fn settings(args: &AddKvmArgs) -> Result<KvmSettings, CliError> {
 
 /// `NAME=ADDRESS[,key=value…]`
 fn host(text: &str) -> Result<KvmHost, CliError> {
-    let wrong = |what: String| CliError::usage(what).remedy("write it as: --host h1=qemu+tls://h1/system,memory=96G,rack=r1");
+    let wrong = |what: String| {
+        CliError::usage(what).remedy("write it as: --host h1=qemu+tls://h1/system,memory=96G,rack=r1")
+    };
     let mut parts = text.split(',');
     let (name, uri) = parts
         .next()
@@ -88,7 +92,8 @@ fn host(text: &str) -> Result<KvmHost, CliError> {
         fault_domain: None,
     };
     for part in parts {
-        let (key, value) = part.split_once('=').ok_or_else(|| wrong(format!("--host {text}: {part} has no value")))?;
+        let (key, value) =
+            part.split_once('=').ok_or_else(|| wrong(format!("--host {text}: {part} has no value")))?;
         match key {
             "peer" => host.peer_uri = Some(value.to_owned()),
             "migrate" => host.migrate_uri = Some(value.to_owned()),
@@ -97,7 +102,11 @@ fn host(text: &str) -> Result<KvmHost, CliError> {
                 let bytes = parse_size(value).map_err(|cause| wrong(format!("--host {text}: {cause}")))?;
                 host.memory_mib = Some(bytes >> 20);
             }
-            _ => return Err(wrong(format!("--host {text}: {key} is not known; known are peer, migrate, memory, rack"))),
+            _ => {
+                return Err(wrong(format!(
+                    "--host {text}: {key} is not known; known are peer, migrate, memory, rack"
+                )));
+            }
         }
     }
     Ok(host)
@@ -111,11 +120,19 @@ mod tests {
 
     #[test]
     fn a_host_is_read_with_all_that_is_said_of_it() {
-        let read = host("h1=qemu+ssh://root@h1/system?keyfile=/k,peer=qemu+tls://h1/system,memory=96G,rack=r1").unwrap();
+        let read =
+            host("h1=qemu+ssh://root@h1/system?keyfile=/k,peer=qemu+tls://h1/system,memory=96G,rack=r1")
+                .unwrap();
         assert_eq!(read.uri, "qemu+ssh://root@h1/system?keyfile=/k");
         assert_eq!((read.memory_mib, read.fault_domain.as_deref()), (Some(98_304), Some("r1")));
         assert_eq!(read.peer(), "qemu+tls://h1/system");
-        for wrong in ["h1", "h1=qemu:///system,rack", "h1=qemu:///system,colour=red", "=qemu:///system", "h1=x,memory=lots"] {
+        for wrong in [
+            "h1",
+            "h1=qemu:///system,rack",
+            "h1=qemu:///system,colour=red",
+            "=qemu:///system",
+            "h1=x,memory=lots",
+        ] {
             assert!(host(wrong).is_err(), "{wrong}");
         }
     }

@@ -50,7 +50,8 @@ fn daemon() -> PathBuf {
 impl Pool {
     fn up(hosts: u8, guests: usize) -> Option<Self> {
         let missing = check_peers().err().map(|error| error.to_string());
-        let missing = missing.or_else(|| (!PathBuf::from(AGENT).exists()).then(|| format!("{AGENT} is not built")));
+        let missing =
+            missing.or_else(|| (!PathBuf::from(AGENT).exists()).then(|| format!("{AGENT} is not built")));
         if let Some(missing) = missing {
             assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "{missing}");
             println!("skipped: {missing}");
@@ -93,7 +94,10 @@ impl Pool {
         words.extend(["--controller".to_owned(), pool.socket()]);
         for host in &names {
             let uri = pool.lab.uri(host).unwrap();
-            words.extend(["--host".to_owned(), format!("{host}={uri},peer=qemu+tcp://{host}/system,memory=64M")]);
+            words.extend([
+                "--host".to_owned(),
+                format!("{host}={uri},peer=qemu+tcp://{host}/system,memory=64M"),
+            ]);
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         pool.scratch.run(&words).done();
@@ -125,7 +129,9 @@ impl Pool {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();
         assert!(first.contains("listening on"), "{first}");
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("lifeboatd: {line}")));
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| println!("lifeboatd: {line}"))
+        });
         self.controller = Some(child);
     }
 
@@ -137,8 +143,16 @@ impl Pool {
         let told = self.tool(&["host", "add", host, "--socket", &self.socket(), "-o", "json"]);
         let told: Value = serde_json::from_str(&told).unwrap();
         let token = told["token"].as_str().unwrap();
-        let words =
-            ["/usr/bin/lifeboat-agent", "enroll", "--server", "10.77.0.254:7443", "--token", token, "--name", host];
+        let words = [
+            "/usr/bin/lifeboat-agent",
+            "enroll",
+            "--server",
+            "10.77.0.254:7443",
+            "--token",
+            token,
+            "--name",
+            host,
+        ];
         println!("{}", self.lab.run_in(host, &words).unwrap());
     }
 
@@ -157,7 +171,11 @@ impl Pool {
             }
             let logs = || {
                 let names = self.lab.host_names();
-                names.iter().map(|name| self.lab.agent_log(name).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+                names
+                    .iter()
+                    .map(|name| self.lab.agent_log(name).unwrap_or_default())
+                    .collect::<Vec<_>>()
+                    .join("\n")
             };
             assert!(Instant::now() < until, "not every agent is connected: {hosts:#?}\n{}", logs());
             std::thread::sleep(Duration::from_millis(200));

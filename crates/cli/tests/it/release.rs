@@ -223,3 +223,109 @@ fn a_seed_with_a_flipped_byte_is_reported_and_replaced_by_the_bundle() {
     let root = scratch.read("r2/root.img");
     assert!(disk.windows(root.len()).step_by(4096).any(|window| window == root), "bank B is not whole");
 }
+
+/// Makes a package in `folder`; none if `dpkg-deb` is not installed.
+fn deb(scratch: &Scratch, folder: &str, name: &str, version: &str, arch: &str) -> Option<()> {
+    scratch.write(
+        &format!("tree/{name}/DEBIAN/control"),
+        format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: {arch}\nMaintainer: x <x@example.org>\nDescription: x\n"
+        ),
+    );
+    scratch.write(&format!("{folder}/keep"), "");
+    std::fs::remove_file(scratch.path(&format!("{folder}/keep"))).unwrap();
+    let out = scratch.path(&format!("{folder}/{name}.deb"));
+    let mut build = std::process::Command::new("dpkg-deb");
+    let build = build
+        .args(["-Zgzip", "--root-owner-group", "-b"])
+        .arg(scratch.path(&format!("tree/{name}")))
+        .arg(out);
+    match build.output() {
+        Ok(ran) => assert!(ran.status.success(), "{ran:?}"),
+        Err(error) => {
+            assert!(std::env::var_os("LIFEBOAT_REQUIRE_PEERS").is_none(), "dpkg-deb is required");
+            println!("skipped: dpkg-deb: {error}");
+            return None;
+        }
+    }
+    Some(())
+}
+
+fn build_packages<'a>(folder: &'a str, out: &'a str, serial: &'a str) -> [&'a str; 13] {
+    let words = ["release", "build", "--packages", folder, "--out", out, "--name", "kvm-host"];
+    let [a, b, c, d, e, f, g, h] = words;
+    [a, b, c, d, e, f, g, h, "--version", serial, "--serial", serial, "--key=k"]
+}
+
+#[test]
+fn packages_are_built_into_a_release_shown_verified_and_compared() {
+    let scratch = Scratch::new();
+    scratch.key("k");
+    for (folder, version) in [("p1", "1:1.0-1"), ("p2", "1:2.0~rc1-1")] {
+        if deb(&scratch, folder, "alpha", version, "all").is_none() {
+            return;
+        }
+    }
+    deb(&scratch, "p1", "beta", "1", "amd64");
+    scratch.write("p2/remove", "# no longer of use\nbeta\n");
+    scratch.write("p2/packages.toml", "reboot = \"if-needed\"\n");
+    let dry = [build_packages("p1", "r1.lfb", "1").as_slice(), &["--dry-run"]].concat();
+    assert!(scratch.run(&dry).done().err.contains("2 packages (deb)"));
+    assert!(!scratch.path("r1.lfb").exists());
+    scratch.run(&build_packages("p1", "r1.lfb", "1")).done();
+    scratch.run(&build_packages("p2", "r2.lfb", "2")).done();
+
+    let shown = scratch.run(&["release", "show", "r1.lfb", "--trust", "k.pub", "-o", "json"]).json();
+    assert_eq!((shown["arch"].as_str(), shown["packages"]["format"].as_str()), (Some("x86_64"), Some("deb")));
+    assert_eq!(shown["packages"]["packages"][0]["version"], "1:1.0-1");
+    let people = scratch.run(&["release", "show", "r2.lfb", "--trust", "k.pub"]);
+    for words in ["alpha", "1:2.0~rc1-1", "removes   beta", "reboot if-needed"] {
+        assert!(people.done().out.contains(words), "{people:#?}");
+    }
+    let nobody = scratch.run(&["release", "show", "r2.lfb"]);
+    assert!(nobody.done().out.contains("listed with --trust") && !nobody.out.contains("rc1"), "{nobody:#?}");
+    let verified = scratch.run(&["release", "verify", "r1.lfb", "--trust", "k.pub"]);
+    assert!(verified.done().out.contains("2 packages"), "{verified:#?}");
+    let diff = scratch.run(&["release", "diff", "r1.lfb", "r2.lfb", "--trust", "k.pub", "-o", "json"]).json();
+    assert_eq!(diff["packages"][0]["from"], "1:1.0-1");
+    assert_eq!(
+        (diff["packages"][0]["to"].as_str(), &diff["packages"][1]["removed"]),
+        (Some("1:2.0~rc1-1"), &true.into())
+    );
+    let people = scratch.run(&["release", "diff", "r1.lfb", "r2.lfb", "--trust", "k.pub"]);
+    assert!(people.done().out.contains("removed from hosts"), "{people:#?}");
+}
+
+#[test]
+fn a_folder_that_makes_no_package_release_is_refused_with_the_file_that_is_wrong() {
+    let scratch = Scratch::new();
+    scratch.key("k");
+    let build = |folder: &str| scratch.run(&build_packages(folder, "r.lfb", "1"));
+    scratch.write("empty/remove", "");
+    build("empty").refused(6, &["has no packages"]);
+    build("nowhere").refused(6, &["nowhere"]);
+    if deb(&scratch, "p", "alpha", "1", "all").is_none() {
+        return;
+    }
+    scratch.write("p/remvoe", "beta\n");
+    build("p").refused(2, &["remvoe is not a package"]);
+    std::fs::remove_file(scratch.path("p/remvoe")).unwrap();
+    scratch.write("p/packages.toml", "reboot = \"never\"\n");
+    assert_ne!(build("p").code, 0);
+    scratch.write("p/packages.toml", "");
+    scratch.write("p/remove", "alpha\n");
+    build("p").refused(2, &["cannot be installed and removed at once"]);
+    std::fs::remove_file(scratch.path("p/remove")).unwrap();
+    scratch.write("p/broken.deb", "no package at all");
+    build("p").refused(1, &["broken.deb is not a package"]);
+    std::fs::remove_file(scratch.path("p/broken.deb")).unwrap();
+    scratch.write("p/x.rpm", "of another manager");
+    build("p").refused(2, &["another package manager"]);
+    std::fs::remove_file(scratch.path("p/x.rpm")).unwrap();
+    deb(&scratch, "p", "beta", "1", "amd64");
+    deb(&scratch, "p", "gamma", "1", "arm64");
+    build("p").refused(2, &["aarch64", "x86_64"]);
+    let both = scratch.run(&[build_packages("p", "r.lfb", "1").as_slice(), &["p"]].concat());
+    assert!(both.code == 2 && both.err.contains("cannot be used with '--packages <DIR>'"), "{both:#?}");
+    assert!(!scratch.path("r.lfb").exists());
+}

@@ -81,7 +81,12 @@ pub(super) fn build(ctx: &Ctx, args: &BuildArgs) -> Result<(), CliError> {
 }
 
 /// A bundle of packages, for hosts without banks.
-fn build_packages(ctx: &Ctx, args: &BuildArgs, mut draft: ReleaseDraft, key: &SecretKey) -> Result<(), CliError> {
+fn build_packages(
+    ctx: &Ctx,
+    args: &BuildArgs,
+    mut draft: ReleaseDraft,
+    key: &SecretKey,
+) -> Result<(), CliError> {
     let folder = PackageFolder::read(args.packages.as_deref().unwrap_or(Path::new(".")))?;
     draft.arch.clone_from(&folder.arch);
     if ctx.dry_run {
@@ -92,10 +97,10 @@ fn build_packages(ctx: &Ctx, args: &BuildArgs, mut draft: ReleaseDraft, key: &Se
     let fail = |cause| build_error(&args.out, cause);
     let release = replace(&args.out, 0o644, |file| {
         let archive = PackagesArchive::new(folder.index.clone(), |entry| folder.open(entry));
-        let archive = archive.map_err(|cause| {
-            CliError::new(Kind::Usage, "the packages make no release").because(cause)
-        })?;
-        let mut builder = BundleBuilder::new(draft, scratch_file(&args.out)?).map_err(fail)?.level(args.level);
+        let archive = archive
+            .map_err(|cause| CliError::new(Kind::Usage, "the packages make no release").because(cause))?;
+        let mut builder =
+            BundleBuilder::new(draft, scratch_file(&args.out)?).map_err(fail)?.level(args.level);
         let len = archive.total();
         let mut line = ProgressLine::bytes("compressing", len);
         let counted = Counted { file: BufReader::new(archive), done: &mut 0, line: &mut line };

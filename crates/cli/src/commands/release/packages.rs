@@ -196,10 +196,7 @@ pub(super) fn verify(
 
 type Reader<'b> = PackagesReader<lifeboat_bundle::SlotReader<'b, FileAt>>;
 
-fn reader_of<'b>(
-    path: &Path,
-    bundle: &'b Verified<Bundle<FileAt>>,
-) -> Result<Option<Reader<'b>>, CliError> {
+fn reader_of<'b>(path: &Path, bundle: &'b Verified<Bundle<FileAt>>) -> Result<Option<Reader<'b>>, CliError> {
     if !bundle.manifest().is_packages() {
         return Ok(None);
     }
@@ -216,7 +213,8 @@ fn not_packages(path: &Path, cause: PackagesError) -> CliError {
 
 /// All packages, for people.
 pub(super) fn text(ctx: &Ctx, index: &PackageIndex) -> String {
-    let mut table = Table::new().column("PACKAGE").column("VERSION").column("ARCH").number("SIZE").column("SHA-256");
+    let mut table =
+        Table::new().column("PACKAGE").column("VERSION").column("ARCH").number("SIZE").column("SHA-256");
     for package in &index.packages {
         let (name, version, arch) = (package.name.clone(), package.version.clone(), package.arch.clone());
         table.row([name, version, arch, show_size(package.size), package.sha256.short()]);
