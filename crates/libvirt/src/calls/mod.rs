@@ -1,4 +1,4 @@
-//! The calls, as methods of [`Connection`](crate::Connection), by subject.
+//! The calls, as methods of [`Connection`], by subject.
 
 mod checkpoint;
 mod domain;
