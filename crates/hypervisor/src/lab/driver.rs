@@ -15,6 +15,7 @@ use lifeboat_model::{
 
 use super::bundles::chain;
 use super::{AgentEvent, Lab, LabError, Listener};
+use crate::release::takes_release;
 use crate::{DriverError, DriverEvent, Hypervisor};
 
 /// How long the first question waits for agents that were never seen: they dial every five seconds.
@@ -196,20 +197,7 @@ impl LabDriver {
         if !self.releases.iter().any(|known| known.digest == release.digest) {
             return Err((format!("the bundle of {release} is not offered to the lab"), false));
         }
-        let active = status.bank(status.active).and_then(|report| report.release.as_ref());
-        if let Some(active) = active.filter(|active| active.name != release.name) {
-            return Err((format!("{host} runs the line {}, not {}", active.name, release.name), false));
-        }
-        if release.serial < status.floor {
-            let reason =
-                format!("{release} has serial {}; {host} takes {} and above", release.serial, status.floor);
-            return Err((reason, false));
-        }
-        if status.failed.contains(&release.digest) && !retry {
-            let reason = format!("{release} failed on {host} before; order a retry if that cause is gone");
-            return Err((reason, false));
-        }
-        Ok(format!("bank {} is good, bank {} can be written", status.active, status.active.other()))
+        takes_release(host, status, release, retry)
     }
 
     fn maintain(&mut self, host: &HostId, on: bool) -> Result<String, (String, bool)> {

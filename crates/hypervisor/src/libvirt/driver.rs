@@ -26,7 +26,7 @@ use super::pool::Pool;
 use super::settings::{KvmSettings, LocalDisks};
 use super::work::{self, Answer};
 use super::{power, survey};
-use crate::release::bundle_facts;
+use crate::release::{bundle_facts, takes_release};
 use crate::{DriverError, DriverEvent, HostLook, Hypervisor};
 
 /// How long a question to a host may take before the host counts as one that does not answer.
@@ -404,7 +404,7 @@ impl LibvirtDriver {
         if !self.releases.contains_key(&release.digest) {
             return Err((format!("the bundle of {release} is not offered to the hosts"), false));
         }
-        work::fits(host, status, release, retry)
+        takes_release(host, status, release, retry)
     }
 }
 
