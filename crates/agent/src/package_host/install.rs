@@ -66,8 +66,10 @@ impl PackageHost {
         let _work = self.work();
         let mut record = self.record().map_err(|error| Refusal::for_now(&error))?;
         if let Some(failed) = record.failure_of(&release.digest).filter(|_| !retry) {
-            let reason =
-                format!("{release} failed on this host before: {}; order it with --retry", failed.reason);
+            let reason = format!(
+                "{release} failed on this host before: {}; order a retry if that cause is gone",
+                failed.reason
+            );
             return Err(Refusal { reason, retriable: false });
         }
         self.not_leaving(&record)?;
