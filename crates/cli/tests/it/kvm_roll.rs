@@ -38,8 +38,11 @@ impl Drop for Pool {
     }
 }
 
-/// `lifeboatd`, built beside the program that is tested.
+/// `lifeboatd`: the one that `LIFEBOAT_TEST_DAEMON` names, or one that is built beside the program that is tested.
 fn daemon() -> PathBuf {
+    if let Some(path) = std::env::var_os("LIFEBOAT_TEST_DAEMON") {
+        return path.into();
+    }
     let target = PathBuf::from(env!("CARGO_BIN_EXE_lifeboat")).parent().unwrap().to_owned();
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "--quiet", "--package", "lifeboat-server", "--bin", "lifeboatd", "--target-dir"]);
