@@ -18,8 +18,9 @@ use super::{AgentEvent, Lab, LabError, Listener};
 use crate::release::takes_release;
 use crate::{DriverError, DriverEvent, Hypervisor};
 
-/// How long the first question waits for agents that were never seen: they dial every five seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the first question waits for agents that were never seen: their pauses before they dial are up to 7.5 s, and
+/// a machine that is interpreted may need some more.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Speaks to the pool of a lab.
 #[derive(Debug)]
