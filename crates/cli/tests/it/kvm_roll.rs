@@ -133,7 +133,7 @@ impl Pool {
         let first = lines.next().unwrap().unwrap();
         assert!(first.contains("listening on"), "{first}");
         std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| println!("lifeboatd: {line}"))
+            lines.map_while(Result::ok).for_each(|line| println!("lifeboatd: {line}"));
         });
         self.controller = Some(child);
     }
