@@ -86,7 +86,14 @@ impl KvmLab {
         let bytes = fs::read(&path).map_err(LabError::file("read", path))?;
         let mut life = GuestLife::default();
         life.feed(&bytes);
-        if let Some(image) = find_image(&self.folder, &self.host_names(), guest) {
+        // A disk that was copied with its guest is left behind on the old host: the one of the host where it runs counts.
+        let mut hosts = self.host_names();
+        let image = format!("{guest}.img");
+        if hosts.iter().filter(|host| self.folder.host(host).images().join(&image).is_file()).count() > 1 {
+            let runs_on = self.where_runs(guest)?;
+            hosts.sort_by_key(|host| !runs_on.contains(host));
+        }
+        if let Some(image) = find_image(&self.folder, &hosts, guest) {
             life.disk_behind = check_disk(&life, &image)?;
         }
         Ok(life)
