@@ -1,7 +1,7 @@
 //! What a bundle says about its release, and what a host has against one.
 //!
-//! Owns: from a bundle and trusted keys to the facts that checks judge; from what an agent said to a refusal. Promises: a signature that is not good is no
-//! signature. Does not: verify the bundle's content.
+//! Owns: from a bundle and trusted keys to the facts that checks judge; from what an agent said to a refusal. Promises:
+//! a signature that is not good is no signature. Does not: verify the bundle's content.
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -352,7 +352,7 @@ impl LibvirtDriver {
     ) -> Result<(Move, Connection, Connection, Uri), (String, bool)> {
         let (uuid, name) = self.known(guest)?;
         let (source, target) = (self.connection(from)?, self.connection(to)?);
-        if self.pool.marks.get(to).is_some() {
+        if self.pool.marks().get(to).is_some() {
             return Err((format!("{to} is in maintenance and takes no guests"), false));
         }
         self.pool.room_for(guest, to)?;
@@ -365,7 +365,7 @@ impl LibvirtDriver {
         let now_on = self.pool.guest(guest).is_some_and(|known| known.facts.auto_start);
         let local_disks =
             if settings.local_disks == LocalDisks::Copy { self.pool.local_disks(guest) } else { Vec::new() };
-        let autostart = now_on || self.pool.marks.started_with_host(&uuid);
+        let autostart = now_on || self.pool.marks().started_with_host(&uuid);
         let job = Move {
             uuid,
             name,
@@ -559,13 +559,13 @@ impl LibvirtDriver {
     fn enter(&mut self, host: &HostId) -> Answer {
         let conn = self.connection(host)?;
         let now = self.now();
-        power::enter(&conn, host, &mut self.pool.marks, now)
+        power::enter(&conn, host, self.pool.marks_mut(), now)
     }
 
     fn leave(&mut self, host: &HostId) -> Answer {
         let conn = self.connection(host)?;
         let elsewhere = self.pool.elsewhere(host);
-        power::leave(&conn, host, &mut self.pool.marks, &elsewhere)
+        power::leave(&conn, host, self.pool.marks_mut(), &elsewhere)
     }
 
     fn power(&mut self, key: &EffectKey, effect: &Effect, guest: &GuestId, host: &HostId, run: bool) {

@@ -35,7 +35,7 @@ pub(super) struct Pool {
     pub(super) name: PoolName,
     pub(super) settings: KvmSettings,
     pub(super) hosts: BTreeMap<HostId, Told>,
-    pub(super) marks: Marks,
+    marks: Marks,
     guests: Guests,
     /// Guests that were found running on two hosts in two looks.
     twice: BTreeSet<Uuid>,
@@ -71,6 +71,17 @@ impl Pool {
         self.hosts.get_mut(host)
     }
 
+    /// Which hosts are in maintenance.
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Which hosts are in maintenance, to be changed.
+    pub(super) fn marks_mut(&mut self) -> &mut Marks {
+        self.untold = true;
+        &mut self.marks
+    }
+
     /// A guest is seen on a host, or is not there any more.
     pub(super) fn see_domain(&mut self, host: &HostId, uuid: Uuid, domain: Option<DomainRead>) {
         let Some(read) = self.host(host).and_then(|told| told.read.as_mut()) else { return };
@@ -97,7 +108,7 @@ impl Pool {
         &self.guests
     }
 
-    /// Guests that seem to run on two hosts, and the hosts that are to be asked again.
+    /// Guests that seem to run on two hosts.
     pub(super) fn suspects(&mut self) -> BTreeSet<Uuid> {
         self.guests().suspects.clone()
     }
@@ -204,20 +215,16 @@ impl Pool {
 
     /// What changed since it was handed out last.
     pub(super) fn news(&mut self) -> Vec<DriverEvent> {
-        let mut news = Vec::new();
+        if !std::mem::take(&mut self.untold) {
+            return Vec::new();
+        }
+        let mut events = Vec::new();
         for (id, told) in &self.hosts {
             let view = self.view(id, told);
             if self.host_views.get(id) != Some(&view) {
-                news.push((id.clone(), view));
+                self.host_views.insert(id.clone(), view.clone());
+                events.push(DriverEvent::Host(Box::new(view)));
             }
-        }
-        let mut events = Vec::new();
-        for (id, view) in news {
-            self.host_views.insert(id, view.clone());
-            events.push(DriverEvent::Host(Box::new(view)));
-        }
-        if !std::mem::take(&mut self.untold) {
-            return events;
         }
         let now: BTreeMap<GuestId, GuestView> =
             self.guests().all.iter().map(|(id, guest)| (id.clone(), guest.view.clone())).collect();
